@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cgroupread
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/moby/sys/mountinfo"
+)
+
+// Mode is how a host divides its controllers between cgroup v1 and v2.
+type Mode int
+
+// The modes. The zero value is none of them.
+const (
+	V1     Mode = iota + 1 // v1 hierarchies, no cgroup2
+	Hybrid                 // v1 hierarchies with controllers and a cgroup2 beside them
+	V2                     // cgroup2 has every controller; a named v1 hierarchy may be there
+)
+
+// String is "v1", "hybrid" or "v2".
+func (m Mode) String() string {
+	switch m {
+	case V1:
+		return "v1"
+	case Hybrid:
+		return "hybrid"
+	case V2:
+		return "v2"
+	}
+	return "unknown"
+}
+
+// Hierarchy is one mounted tree of cgroups.
+type Hierarchy struct {
+	// Controllers are v1's, as /proc/PID/cgroup names them ("cpu", "cpuacct",
+	// "name=systemd"); on cgroup2 those that its root offers, nil if it
+	// doesn't say.
+	Controllers []string
+	Unified     bool   // cgroup2
+	Mountpoint  string // absolute directory
+	Root        string // the cgroup that Mountpoint shows
+	// TrueRoot says that Root is the hierarchy's own root, which limits nothing.
+	// Otherwise it is a level of every chain.
+	TrueRoot bool
+}
+
+// Layout says where each hierarchy is mounted. It doesn't change; make a new
+// one when mounts have changed.
+type Layout struct {
+	mode    Mode
+	v1      []*Hierarchy // in the order of /proc/self/cgroup
+	unified *Hierarchy   // nil if cgroup2 isn't mounted
+	buffers sync.Pool    // *[]byte, shared by all handles
+}
+
+// Detect finds the hierarchies that the calling process sees, from
+// procRoot/self/mountinfo and procRoot/self/cgroup. Without any it is
+// [ErrNoCgroups].
+//
+// containerd/cgroups has this too (Mode), but only for the process's own
+// /sys/fs/cgroup, once per process, and it looks for the hybrid cgroup2 at one
+// fixed place. mountinfo also knows mounts elsewhere and what part of a
+// hierarchy they show. A test compares both on the real host.
+func Detect(procRoot string) (*Layout, error) {
+	cgroupFile := filepath.Join(procRoot, "self/cgroup")
+	cgroupText, err := os.ReadFile(cgroupFile)
+	if err != nil {
+		return nil, fmt.Errorf("detect cgroups: %w", err)
+	}
+	members, err := parseProcCgroup(cgroupText)
+	if err != nil {
+		return nil, atPath(err, cgroupFile)
+	}
+	mountFile := filepath.Join(procRoot, "self/mountinfo")
+	mountText, err := os.ReadFile(mountFile)
+	if err != nil {
+		return nil, fmt.Errorf("detect cgroups: %w", err)
+	}
+	l, err := newLayout(members, mountText)
+	if err != nil {
+		return nil, fmt.Errorf("detect cgroups: %s: %w", mountFile, err)
+	}
+	for _, h := range l.hierarchies() {
+		h.probe()
+	}
+	return l, nil
+}
+
+// newLayout chooses a mount for each hierarchy in /proc/self/cgroup.
+func newLayout(members []membership, mountText []byte) (*Layout, error) {
+	all, err := mountinfo.GetMountsFromReader(bytes.NewReader(mountText), nil)
+	if err != nil {
+		return nil, err
+	}
+	l := &Layout{}
+	l.buffers.New = func() any {
+		// memory.stat has 1.5 to 3 kB, everything else less than 100 bytes.
+		b := make([]byte, 8<<10)
+		return &b
+	}
+	withController := false
+	for _, m := range members {
+		best := chooseMount(all, m.controllers)
+		if best == nil {
+			continue
+		}
+		h := &Hierarchy{
+			Controllers: m.controllers,
+			Unified:     m.controllers == nil,
+			Mountpoint:  best.Mountpoint,
+			Root:        best.Root,
+			TrueRoot:    best.Root == "/",
+		}
+		if h.Unified {
+			l.unified = h
+			continue
+		}
+		l.v1 = append(l.v1, h)
+		if !strings.HasPrefix(m.controllers[0], "name=") {
+			withController = true
+		}
+	}
+	switch {
+	case withController && l.unified != nil:
+		l.mode = Hybrid
+	case withController:
+		l.mode = V1
+	case l.unified != nil:
+		l.mode = V2
+	default:
+		return nil, ErrNoCgroups
+	}
+	return l, nil
+}
+
+// chooseMount is the best of the mounts that show the hierarchy with these v1
+// controllers (nil: cgroup2): one that can be reached rather than one with
+// another mount above it, then the one that shows most, then one below
+// /sys/fs/cgroup, then the first. nil if there is none.
+func chooseMount(all []*mountinfo.Info, controllers []string) *mountinfo.Info {
+	var best *mountinfo.Info
+	var bestRank [3]int
+	for _, m := range all {
+		if !shows(m, controllers) || checkPath(m.Root) != nil {
+			continue
+		}
+		rank := [3]int{0, strings.Count(strings.TrimSuffix(m.Root, "/"), "/"), 1}
+		if isCovered(all, m) {
+			rank[0] = 1
+		}
+		if strings.Contains(m.Mountpoint, "/sys/fs/cgroup") {
+			rank[2] = 0
+		}
+		if best == nil || slices.Compare(rank[:], bestRank[:]) < 0 {
+			best, bestRank = m, rank
+		}
+	}
+	return best
+}
+
+// shows reports whether m is a mount of the hierarchy with these controllers.
+// v1's are among the super block's options, as "cpu,cpuacct" or "name=systemd".
+func shows(m *mountinfo.Info, controllers []string) bool {
+	if controllers == nil {
+		return m.FSType == "cgroup2"
+	}
+	if m.FSType != "cgroup" {
+		return false
+	}
+	options := strings.Split(m.VFSOptions, ",")
+	for _, c := range controllers {
+		if !slices.Contains(options, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// isCovered reports whether another mount lies on m or on a directory above it,
+// so that m's path leads elsewhere: any mount at or above m's place that m
+// doesn't hang below.
+func isCovered(all []*mountinfo.Info, m *mountinfo.Info) bool {
+	ancestors := map[int]bool{m.ID: true}
+	for at, steps := m, 0; at != nil && steps < len(all); steps++ {
+		var up *mountinfo.Info
+		for _, o := range all {
+			if o.ID == at.Parent && !ancestors[o.ID] {
+				up = o
+				ancestors[o.ID] = true
+				break
+			}
+		}
+		at = up
+	}
+	for _, o := range all {
+		if _, ok := below(o.Mountpoint, m.Mountpoint); ok && !ancestors[o.ID] {
+			return true
+		}
+	}
+	return false
+}
+
+// probe looks at what a mount shows: the controllers of a cgroup2, and whether a
+// root that reads "/" is a real one. In a cgroup namespace it is a cgroup like
+// any other, and has, or lacks, the files that make the difference:
+// cgroup.events is in every v2 cgroup but the root, cgroup.sane_behavior and
+// release_agent only in v1 roots (kernel/cgroup/{cgroup,cgroup-v1}.c, CFTYPE_NOT_ON_ROOT
+// and CFTYPE_ONLY_ON_ROOT).
+func (h *Hierarchy) probe() {
+	has := func(name string) bool {
+		_, err := os.Lstat(filepath.Join(h.Mountpoint, name))
+		return err == nil
+	}
+	if h.Unified {
+		h.TrueRoot = h.TrueRoot && !has("cgroup.events")
+		if text, err := os.ReadFile(filepath.Join(h.Mountpoint, "cgroup.controllers")); err == nil {
+			h.Controllers = append([]string{}, strings.Fields(string(text))...)
+		}
+		return
+	}
+	notRoot := has("cgroup.procs") && !has("cgroup.sane_behavior") && !has("release_agent")
+	h.TrueRoot = h.TrueRoot && !notRoot
+}
+
+// Mode is the host's mode.
+func (l *Layout) Mode() Mode { return l.mode }
+
+// hierarchies are all of them, cgroup2 last.
+func (l *Layout) hierarchies() []*Hierarchy {
+	all := slices.Clone(l.v1)
+	if l.unified != nil {
+		all = append(all, l.unified)
+	}
+	return all
+}
+
+// Hierarchies are copies of all that are mounted, cgroup2 last.
+func (l *Layout) Hierarchies() []Hierarchy {
+	var all []Hierarchy
+	for _, h := range l.hierarchies() {
+		c := *h
+		c.Controllers = slices.Clone(h.Controllers)
+		all = append(all, c)
+	}
+	return all
+}
+
+// Hierarchy is the one that has the controller ("memory", "name=systemd"; "" for
+// cgroup2). On hybrid a controller is in v1 or, if v1 doesn't have it, in
+// cgroup2. [ErrNoController] if none has it.
+func (l *Layout) Hierarchy(controller string) (Hierarchy, error) {
+	h := l.find(controller)
+	if h == nil {
+		return Hierarchy{}, fmt.Errorf("cgroup controller: %s: %w", controller, ErrNoController)
+	}
+	c := *h
+	c.Controllers = slices.Clone(h.Controllers)
+	return c, nil
+}
+
+// find is the hierarchy with the controller, nil if there is none.
+func (l *Layout) find(controller string) *Hierarchy {
+	for _, h := range l.v1 {
+		if slices.Contains(h.Controllers, controller) {
+			return h
+		}
+	}
+	u := l.unified
+	switch {
+	case u == nil, strings.HasPrefix(controller, "name="):
+		return nil
+	case controller == "", u.Controllers == nil, slices.Contains(u.Controllers, controller):
+		return u
+	}
+	return nil
+}
+
+// dir is the directory of a path in the hierarchy.
+func (h *Hierarchy) dir(path string) (string, error) {
+	rel, ok := below(h.Root, path)
+	if !ok {
+		return "", fmt.Errorf("cgroup: %s: %w (%s shows %s)", printable(path), ErrOutside, h.Mountpoint, printable(h.Root))
+	}
+	return join(h.Mountpoint, rel), nil
+}
+
+// path is p's path in the hierarchy.
+func (h *Hierarchy) path(p Paths) (string, bool) {
+	if h.Unified {
+		return p.unified, p.unified != ""
+	}
+	path, ok := p.v1[h.Controllers[0]]
+	return path, ok
+}
+
+// Dir is the absolute directory of p in the controller's hierarchy, whether it
+// exists or not. [ErrNoController], [ErrOutside].
+func (l *Layout) Dir(p Paths, controller string) (string, error) {
+	h := l.find(controller)
+	if h == nil {
+		return "", fmt.Errorf("cgroup: %s: %s: %w", p, controller, ErrNoController)
+	}
+	path, ok := h.path(p)
+	if !ok {
+		return "", fmt.Errorf("cgroup: %s: it has no path in the hierarchy of %s: %w", p, controller, ErrNoController)
+	}
+	return h.dir(path)
+}
