@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/fusefs/locate"
+)
+
+// Names in the state directory.
+const (
+	controlName = "control.sock"
+	boundName   = "bound"
+)
+
+// Config is what Run needs to know.
+type Config struct {
+	// Mountpoint is the absolute path of the shared tree's mount, made when it
+	// is missing.
+	Mountpoint string
+	// StateDir is the absolute path of the directory for the control socket
+	// and the bound tree, made when it is missing.
+	StateDir string
+	// Proc and Sys are where the host's /proc and /sys are.
+	Proc, Sys string
+	Log       *slog.Logger
+	// Notify is told "READY=1" and "STOPPING=1"; nil sends them to the socket
+	// that the environment's NOTIFY_SOCKET names, if it does.
+	Notify func(state string)
+}
+
+func (c Config) check() error {
+	for _, p := range []struct{ what, path string }{
+		{"mountpoint", c.Mountpoint}, {"state directory", c.StateDir}, {"proc", c.Proc}, {"sys", c.Sys},
+	} {
+		if !filepath.IsAbs(p.path) {
+			return fmt.Errorf("%s: %q: must be an absolute path", p.what, p.path)
+		}
+	}
+	// Below the shared mount nothing of ours may hang: containers are given
+	// all of it (and the socket would be out of reach).
+	if within(c.StateDir, c.Mountpoint) {
+		return fmt.Errorf("state directory: %s: lies below the mountpoint %s", c.StateDir, c.Mountpoint)
+	}
+	if within(c.Mountpoint, filepath.Join(c.StateDir, boundName)) {
+		return fmt.Errorf("mountpoint: %s: lies below %s, where the containers' trees are", c.Mountpoint, filepath.Join(c.StateDir, boundName))
+	}
+	return nil
+}
+
+// within reports whether path is dir or below it.
+func within(path, dir string) bool {
+	rel, err := filepath.Rel(dir, path)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, "../")
+}
+
+// Run serves a host until ctx ends, then unmounts and returns nil. It returns
+// an error when it can't start, with nothing left mounted, and when somebody
+// else unmounts one of its trees. ErrLocked: another server runs there.
+func Run(ctx context.Context, c Config) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if c.Notify == nil {
+		c.Notify = notifier(os.Getenv("NOTIFY_SOCKET"), c.Log)
+	}
+	layout, err := cgroupread.Detect(c.Proc)
+	if err != nil {
+		return err
+	}
+	// Others may pass through to what they have a right to; the socket and
+	// the lock have modes of their own.
+	if err := os.MkdirAll(c.StateDir, 0o711); err != nil {
+		return fmt.Errorf("state directory: %w", err)
+	}
+	lock, err := lockStateDir(c.StateDir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+
+	host := fusefs.NewHost(c.Proc, c.Sys, layout, time.Now, c.Log)
+	bound := fusefs.NewBound(host)
+	boundMount, err := mountAtPath(c.Proc, filepath.Join(c.StateDir, boundName), bound)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, boundMount.unmount()) }()
+	shared := fusefs.NewShared(host, locate.New(c.Proc, layout))
+	sharedMount, err := mountAtPath(c.Proc, c.Mountpoint, shared)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, sharedMount.unmount()) }()
+
+	return serveControl(ctx, c, &registry{
+		log:     c.Log,
+		clock:   time.Now,
+		procs:   processes{root: c.Proc},
+		open:    layout.Open,
+		tree:    bound,
+		root:    boundMount.path,
+		files:   boundByDefault(),
+		max:     maxContainers,
+		entries: make(map[string]*entry),
+	}, boundMount, sharedMount)
+}
+
+func mountAtPath(procRoot, path string, t fusefs.Tree) (*mounted, error) {
+	path, err := prepareMountpoint(procRoot, path)
+	if err != nil {
+		return nil, err
+	}
+	return mountTree(procRoot, path, t)
+}
+
+// boundByDefault gives the paths of the files that containers get unless told
+// otherwise.
+func boundByDefault() []string {
+	var files []string
+	for _, f := range fusefs.Files() {
+		if f.BindByDefault {
+			files = append(files, f.Path)
+		}
+	}
+	return files
+}
+
+// serveControl answers the control socket until ctx ends (nil), or one of the
+// mounts or the socket fails.
+func serveControl(ctx context.Context, c Config, reg *registry, boundMount, sharedMount *mounted) error {
+	socket := filepath.Join(c.StateDir, controlName)
+	listener, err := listenControl(socket)
+	if err != nil {
+		return err
+	}
+	ctl := newControl(c.Log, reg)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var wg sync.WaitGroup
+	accepting := make(chan error, 1)
+	wg.Go(func() { accepting <- ctl.serve(listener) })
+	wg.Go(func() { reg.janitor(ctx) })
+
+	c.Log.Info("serving", "mountpoint", sharedMount.path, "bound", boundMount.path, "socket", socket)
+	c.Notify("READY=1")
+	select {
+	case <-ctx.Done():
+		c.Log.Info("stopping")
+	case <-sharedMount.ended:
+		err = fmt.Errorf("mountpoint %s: %w", sharedMount.path, sharedMount.reason())
+	case <-boundMount.ended:
+		err = fmt.Errorf("mountpoint %s: %w", boundMount.path, boundMount.reason())
+	case err = <-accepting:
+	}
+	c.Notify("STOPPING=1")
+	// Closing the listener removes the socket's file too.
+	if closeErr := listener.Close(); closeErr != nil {
+		err = errors.Join(err, fmt.Errorf("control socket: %w", closeErr))
+	}
+	cancel()
+	ctl.stop()
+	wg.Wait()
+	return err
+}
