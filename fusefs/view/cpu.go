@@ -35,7 +35,7 @@ func VisibleCPUs(online cpulist.Set, chain limits.CPUChain, p Policy) cpulist.Se
 	n := usable.Len()
 	for i := range chain.Levels {
 		if quota, limited := chain.Levels[i].Quota.CPUs(); limited {
-			n = min(n, max(1, quota))
+			n = min(n, quota)
 		}
 	}
 	return usable.First(n)

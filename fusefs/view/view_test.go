@@ -148,3 +148,6 @@ func TestPolicyJSON(t *testing.T) {
 		t.Errorf("a choice that is none: %v, %v", Swap(7), err)
 	}
 }
+
+// ratio50 is the kernel's default.
+func ratio50() Overcommit { return Overcommit{Ratio: 50} }
