@@ -189,3 +189,10 @@ func kernel() [2]int {
 	}
 	return version
 }
+
+// SkipAsInGuest skips the stand-in of a test that ran, and skipped, inside the
+// virtual machine; said is what it printed there.
+func SkipAsInGuest(t testing.TB, said string) {
+	t.Helper()
+	other(t, "skipped in the guest:\n%s", said)
+}

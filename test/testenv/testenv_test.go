@@ -76,9 +76,20 @@ func TestLeaksAreFound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sleeper := exec.Command("sleep", "60")
-	sleeper.Args[0] = "left-behind"
-	if err := sleeper.Start(); err != nil {
+	child := exec.Command("sh", "-c", "echo up; read -r line; : left-behind")
+	stdin, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// Once it has spoken, its command line is there to be read.
+	if _, err := stdout.Read(make([]byte, 3)); err != nil {
 		t.Fatal(err)
 	}
 	file, err := os.Open("/proc/self/status")
@@ -105,11 +116,11 @@ func TestLeaksAreFound(t *testing.T) {
 	if err := file.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := sleeper.Process.Kill(); err != nil {
+	if err := stdin.Close(); err != nil {
 		t.Error(err)
 	}
-	if err := sleeper.Wait(); err == nil {
-		t.Error("sleep ended by itself")
+	if err := child.Wait(); err != nil {
+		t.Error(err)
 	}
 	if leaks, err := before.Settled(); err != nil || len(leaks) > 0 {
 		t.Errorf("after all is gone: %v\n%s", err, Report(leaks))

@@ -237,10 +237,8 @@ func readPort(port io.Reader, each func(string)) (out Output, ended bool, err er
 	for {
 		line, err := lines.ReadString('\n')
 		if at := strings.Index(line, trailer); at >= 0 {
-			status := strings.TrimSpace(line[at+len(trailer):])
-			if out.Status, err = strconv.Atoi(status); err == nil {
-				ended = true
-			}
+			status, bad := strconv.Atoi(strings.TrimSpace(line[at+len(trailer):]))
+			out.Status, ended = status, bad == nil
 			// The script's last line may have had no newline of its own.
 			line = line[:at]
 		}

@@ -42,3 +42,9 @@ mount -o bind / /mnt && cd /mnt && mkdir -p old && unshare -m sh -c 'pivot_root 
 		})
 	}
 }
+
+// TestGuestTests runs the tests of testenv, which needs nothing else of the
+// program, on a v2 host.
+func TestGuestTests(t *testing.T) {
+	RunTests(t, Config{}, "test/testenv")
+}
