@@ -113,9 +113,8 @@ func (c *CPUInfo) SetProcessors(n int) bool { return c.processors.set(n) }
 // CopyFrom makes c an independent copy of src, reusing c's blocks. The texts are
 // shared, for strings don't change.
 func (c *CPUInfo) CopyFrom(src *CPUInfo) {
-	blocks := append(c.Blocks[:0], src.Blocks...)
-	*c = *src
-	c.Blocks = blocks
+	c.CopyHead(src)
+	c.Blocks = append(c.Blocks, src.Blocks...)
 }
 
 // CopyHead makes c a copy of src without its blocks, reusing c's memory: the

@@ -95,7 +95,8 @@ func TestVisibleCPUsInvariants(t *testing.T) {
 		chain := limits.CPUChain{Effective: randomSet(), HaveEffective: rnd.IntN(4) > 0}
 		for range rnd.IntN(4) {
 			chain.Levels = append(chain.Levels, limits.CPU{Quota: limits.Quota{
-				Quota: time.Duration(rnd.Int64N(int64(time.Second))), Period: time.Duration(rnd.Int64N(int64(time.Second)))}})
+				Quota: time.Duration(rnd.Int64N(int64(time.Second))), Period: time.Duration(rnd.Int64N(int64(time.Second))),
+			}})
 		}
 		byQuota := VisibleCPUs(online, chain, Policy{})
 		byCPUSet := VisibleCPUs(online, chain, Policy{CPUView: CPUViewCPUSet})
@@ -184,7 +185,8 @@ func TestCPUInfoKeepsTheKernelsNumbersOfWholePackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := CPUInfo(host, cpulist.Range(0, 3), Policy{})
-	if s := string(got.Append(nil)); s != text.String()[:strings.Index(text.String(), "processor\t: 4")] {
+	want, _, _ := strings.Cut(text.String(), "processor\t: 4")
+	if s := string(got.Append(nil)); s != want {
 		t.Errorf("got\n%s", s)
 	}
 }

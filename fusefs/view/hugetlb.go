@@ -48,7 +48,7 @@ func otherSizes(chain limits.HugetlbChain, size uint64) limits.Limit {
 		if !limited {
 			return limits.None()
 		}
-		if _, any := sum.Value(); !any {
+		if sum == limits.None() {
 			sum = limits.To(0)
 		}
 		sum = sum.Plus(max(floor(most, other), pages.Usage))

@@ -21,6 +21,7 @@ type Policy struct {
 // A CPUView says what limits the CPUs that a container is shown.
 type CPUView uint8
 
+// The CPU views, named on the command line as given in quotes.
 const (
 	CPUViewQuota  CPUView = iota // "quota": the effective cpuset and the CPU quota, rounded up
 	CPUViewCPUSet                // "cpuset": the effective cpuset alone
@@ -30,6 +31,7 @@ const (
 // A Numbering says which numbers the shown CPUs have in /proc/cpuinfo.
 type Numbering uint8
 
+// The numberings.
 const (
 	NumberingKernel     Numbering = iota // "kernel": their own
 	NumberingContiguous                  // "contiguous": 0, 1, 2, …, as LXCFS numbers them
@@ -38,6 +40,7 @@ const (
 // A Swap says whether a container is shown swap.
 type Swap uint8
 
+// What swap is shown.
 const (
 	SwapLimit Swap = iota // "limit": what its limits let it use
 	SwapNone              // "none": no swap

@@ -69,14 +69,18 @@ func randomWorld(tb testing.TB, rnd *rand.Rand) (w world) {
 	swap := rnd.Uint64N(1 << 30)
 	pages := rnd.Uint64N(1000)
 	rows := []any{"MemTotal", total, "MemFree", rnd.Uint64N(total), "MemAvailable", rnd.Uint64N(total)}
-	for _, name := range []string{"Buffers", "Cached", "SwapCached", "Active", "Inactive", "Active(anon)", "Inactive(anon)",
-		"Active(file)", "Inactive(file)", "Unevictable", "Mlocked"} {
+	for _, name := range []string{
+		"Buffers", "Cached", "SwapCached", "Active", "Inactive", "Active(anon)", "Inactive(anon)",
+		"Active(file)", "Inactive(file)", "Unevictable", "Mlocked",
+	} {
 		rows = append(rows, name, rnd.Uint64N(total))
 	}
 	rows = append(rows, "SwapTotal", swap, "SwapFree", rnd.Uint64N(swap+1))
-	for _, name := range []string{"Zswap", "Zswapped", "Dirty", "Writeback", "AnonPages", "Mapped", "Shmem", "KReclaimable",
+	for _, name := range []string{
+		"Zswap", "Zswapped", "Dirty", "Writeback", "AnonPages", "Mapped", "Shmem", "KReclaimable",
 		"Slab", "SReclaimable", "SUnreclaim", "KernelStack", "PageTables", "SecPageTables", "CommitLimit", "Committed_AS",
-		"VmallocTotal", "VmallocUsed", "Percpu", "AnonHugePages", "ShmemHugePages", "FileHugePages", "Unaccepted"} {
+		"VmallocTotal", "VmallocUsed", "Percpu", "AnonHugePages", "ShmemHugePages", "FileHugePages", "Unaccepted",
+	} {
 		rows = append(rows, name, rnd.Uint64N(total))
 	}
 	rows = append(rows, "HugePages_Total", pages, "HugePages_Free", rnd.Uint64N(pages+1), "HugePages_Rsvd", rnd.Uint64N(pages+1),
@@ -150,8 +154,10 @@ func TestMeminfoInvariants(t *testing.T) {
 		check(row("Inactive") == sum("Inactive(anon)", "Inactive(file)"), "Inactive")
 		check(row("Slab") == sum("SReclaimable", "SUnreclaim"), "Slab")
 		check(row("KReclaimable") == row("SReclaimable"), "KReclaimable")
-		for part, whole := range map[string]string{"Shmem": "Cached", "Mapped": "Cached", "Dirty": "Cached", "Writeback": "MemTotal",
-			"AnonHugePages": "AnonPages", "ShmemHugePages": "Shmem", "SwapFree": "SwapTotal", "HugePages_Free": "HugePages_Total"} {
+		for part, whole := range map[string]string{
+			"Shmem": "Cached", "Mapped": "Cached", "Dirty": "Cached", "Writeback": "MemTotal",
+			"AnonHugePages": "AnonPages", "ShmemHugePages": "Shmem", "SwapFree": "SwapTotal", "HugePages_Free": "HugePages_Total",
+		} {
 			atMost(row(part), row(whole), part+" ≤ "+whole)
 		}
 		atMost(sum("FileHugePages", "Shmem"), row("Cached"), "FileHugePages + Shmem ≤ Cached")

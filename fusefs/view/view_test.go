@@ -75,11 +75,11 @@ func makeHost(tb testing.TB, rows ...any) *procfile.Meminfo {
 	tb.Helper()
 	var text strings.Builder
 	for i := 0; i < len(rows); i += 2 {
-		unit := " kB"
-		if strings.HasPrefix(rows[i].(string), "HugePages_") {
+		name, unit := fmt.Sprint(rows[i]), " kB"
+		if strings.HasPrefix(name, "HugePages_") {
 			unit = ""
 		}
-		fmt.Fprintf(&text, "%-16s%8d%s\n", rows[i].(string)+":", rows[i+1], unit)
+		fmt.Fprintf(&text, "%-16s%8d%s\n", name+":", rows[i+1], unit)
 	}
 	m, err := procfile.ParseMeminfo([]byte(text.String()))
 	if err != nil {
@@ -102,7 +102,7 @@ func get(tb testing.TB, m *procfile.Meminfo, name string) uint64 {
 func expect(tb testing.TB, m *procfile.Meminfo, want ...any) {
 	tb.Helper()
 	for i := 0; i < len(want); i += 2 {
-		name := want[i].(string)
+		name := fmt.Sprint(want[i])
 		var value uint64
 		switch v := want[i+1].(type) {
 		case int:
