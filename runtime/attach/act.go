@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
@@ -240,7 +239,7 @@ func (s *spot) check() error {
 	}
 	top := s.stack[len(s.stack)-1]
 	if top.FSType != FSType && top.FSType != lxcfsType {
-		return fmt.Errorf("%w: %s of type %s is mounted over it", ErrCovered, strings.TrimPrefix(top.Root, "/"), top.FSType)
+		return fmt.Errorf("%w: %s of a file system of type %s is mounted over it", ErrCovered, top.Root, top.FSType)
 	}
 	return nil
 }

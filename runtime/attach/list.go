@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -96,17 +97,31 @@ func hasChildAt(table []*mountinfo.Info, m *mountinfo.Info) bool {
 
 func readTable(procRoot string, pid int) ([]*mountinfo.Info, error) {
 	name := filepath.Join(procRoot, strconv.Itoa(pid), "mountinfo")
-	b, err := os.ReadFile(name)
-	if err != nil {
-		// EINVAL: the process is a zombie, which has no mount namespace any more.
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
-			return nil, fmt.Errorf("read the mounts of process %d: %w", pid, ErrGone)
+	f, err := os.Open(name)
+	if err == nil {
+		defer f.Close()
+		var table []*mountinfo.Info
+		if table, err = parseTable(f); err == nil {
+			return table, nil
 		}
-		return nil, fmt.Errorf("read the mounts of process %d: %w", pid, err)
+	}
+	// EINVAL: a zombie, which has no mount namespace any more.
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
+		err = ErrGone
+	}
+	return nil, fmt.Errorf("read the mounts of process %d: %w", pid, err)
+}
+
+// parseTable reads mountinfo to its end before it parses, so that few mounts
+// can come and go between the kernel's portions.
+func parseTable(f *os.File) ([]*mountinfo.Info, error) {
+	b, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
 	}
 	table, err := mountinfo.GetMountsFromReader(bytes.NewReader(b), nil)
 	if err != nil {
-		return nil, fmt.Errorf("read the mounts of process %d: %s: %w", pid, name, err)
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
 	}
 	return table, nil
 }

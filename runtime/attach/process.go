@@ -3,10 +3,8 @@
 package attach
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -61,25 +59,11 @@ func (p *Process) open(procRoot string) error {
 	}
 	p.hostPeer = map[string]bool{}
 	for _, other := range []string{"thread-self", "1"} {
-		theirs, err := os.Readlink(filepath.Join(procRoot, other, "ns/mnt"))
-		if err != nil {
-			return fmt.Errorf("read the host's mount namespace: %w", err)
-		}
-		if theirs == ns {
-			return ErrHostNamespace
-		}
-		b, err := os.ReadFile(filepath.Join(procRoot, other, "mountinfo"))
-		if err != nil {
-			return fmt.Errorf("read the host's mounts: %w", err)
-		}
-		table, err := mountinfo.GetMountsFromReader(bytes.NewReader(b), nil)
-		if err != nil {
-			return fmt.Errorf("read the host's mounts: %w", err)
-		}
-		for _, m := range table {
-			if group := peerGroup(m); group != "" {
-				p.hostPeer[group] = true
-			}
+		err := p.compare(filepath.Join(procRoot, other), ns)
+		// Init is closed to us where it has capabilities that we lack. Then our own
+		// namespace stands for the host's, which it nearly always is.
+		if err != nil && !(other == "1" && errors.Is(err, os.ErrPermission)) {
+			return err
 		}
 	}
 	rootFD, err := unix.Openat(int(p.proc.Fd()), "root", unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
@@ -87,6 +71,33 @@ func (p *Process) open(procRoot string) error {
 		return p.cause(fmt.Errorf("open its root directory: %w", err))
 	}
 	p.root = os.NewFile(uintptr(rootFD), "root")
+	return nil
+}
+
+// compare refuses a mount namespace that is also that of the process behind
+// the /proc directory host, and collects the latter's peer groups.
+func (p *Process) compare(host, ns string) error {
+	theirs, err := os.Readlink(filepath.Join(host, "ns/mnt"))
+	if err != nil {
+		return fmt.Errorf("read the host's mount namespace: %w", err)
+	}
+	if theirs == ns {
+		return ErrHostNamespace
+	}
+	f, err := os.Open(filepath.Join(host, "mountinfo"))
+	if err != nil {
+		return fmt.Errorf("read the host's mounts: %w", err)
+	}
+	defer f.Close()
+	table, err := parseTable(f)
+	if err != nil {
+		return fmt.Errorf("read the host's mounts: %w", err)
+	}
+	for _, m := range table {
+		if group := peerGroup(m); group != "" {
+			p.hostPeer[group] = true
+		}
+	}
 	return nil
 }
 
@@ -140,12 +151,7 @@ func (p *Process) mounts() ([]*mountinfo.Info, error) {
 	}
 	f := os.NewFile(uintptr(fd), "mountinfo")
 	defer f.Close()
-	// Whole first: the kernel gives no consistent view across slow reads.
-	b, err := io.ReadAll(f)
-	if err != nil {
-		return nil, fmt.Errorf("read its mounts: %w", err)
-	}
-	table, err := mountinfo.GetMountsFromReader(bytes.NewReader(b), nil)
+	table, err := parseTable(f)
 	if err != nil {
 		return nil, fmt.Errorf("read its mounts: %w", err)
 	}
