@@ -24,7 +24,7 @@
 // That is the test binary itself, started once more: its TestMain calls Main
 // first.
 //
-//	func TestMain(m *testing.M) { inject.Main(); os.Exit(m.Run()) }
+//	func TestMain(m *testing.M) { inject.Main(); m.Run() }
 //
 // Vocabulary: the root process is the command's first one; a tracee is the
 // thread whose call waits for our answer.
