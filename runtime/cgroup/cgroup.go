@@ -64,7 +64,10 @@ func create(host Host, path string, res *specs.LinuxResources, sys system) (*Cgr
 		return nil, err
 	}
 	if err := c.build(res); err != nil {
-		return nil, errors.Join(err, c.undo())
+		if left := c.undo(); left != nil {
+			return nil, fmt.Errorf("%w; and not undone: %w", err, left)
+		}
+		return nil, err
 	}
 	return c, nil
 }

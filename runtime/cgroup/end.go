@@ -163,12 +163,15 @@ func (c *Cgroup) thaw() error {
 func (c *Cgroup) Delete(ctx context.Context) error {
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	var errs []error
+	var first error
 	for _, dir := range c.dirs() {
-		errs = append(errs, c.removeTree(ctx, dir))
+		// One that stays is no reason to leave the others.
+		if err := c.removeTree(ctx, dir); err != nil && first == nil {
+			first = err
+		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
+	if first != nil {
+		return first
 	}
 	for _, h := range c.host.hierarchies {
 		for at := path.Dir(c.path); at != "/"; at = path.Dir(at) {

@@ -147,13 +147,15 @@ func (c *Cgroup) undo() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	leaves := c.dirs()
-	var errs []error
+	var first error
 	for _, dir := range slices.Backward(c.made) {
+		remove := c.removeEmpty
 		if slices.Contains(leaves, dir) {
-			errs = append(errs, c.removeTree(ctx, dir))
-			continue
+			remove = func(dir string) error { return c.removeTree(ctx, dir) }
 		}
-		errs = append(errs, c.removeEmpty(dir))
+		if err := remove(dir); err != nil && first == nil {
+			first = err
+		}
 	}
-	return errors.Join(errs...)
+	return first
 }

@@ -3,7 +3,6 @@
 package cgroup
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -20,8 +19,8 @@ const (
 )
 
 // Validate checks every value of r and whether this host has what it needs,
-// reading only. Its errors are [*ValueError], several joined; where a
-// controller is missing they wrap [ErrNoController]. nil limits nothing.
+// reading only. The error is the first [*ValueError]; where a controller is
+// missing it wraps [ErrNoController]. nil limits nothing.
 //
 // What only the kernel knows, such as whether a disk exists or a parent's
 // limits leave room, [Create] reports, having undone what it made.
@@ -40,7 +39,8 @@ func Validate(r *specs.LinuxResources, host Host) error {
 		v.need("hugetlb", "hugepageLimits")
 		v.check(fileWord(l.Pagesize), "hugepageLimits", l.Pagesize, "not a page size (such as 2MB or 1GB)")
 	}
-	for name, l := range r.Rdma {
+	for _, name := range sortedKeys(r.Rdma) {
+		l := r.Rdma[name]
 		v.need("rdma", "rdma")
 		v.check(fileWord(name), "rdma", name, "not a device name")
 		v.check(l.HcaHandles != nil || l.HcaObjects != nil, "rdma", name, "neither hcaHandles nor hcaObjects given")
@@ -48,7 +48,10 @@ func Validate(r *specs.LinuxResources, host Host) error {
 	v.network(r.Network)
 	v.devices(r.Devices)
 	v.unified(r.Unified)
-	return errors.Join(v.errs...)
+	if len(v.errs) > 0 {
+		return v.errs[0]
+	}
+	return nil
 }
 
 type validator struct {
