@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
 )
 
 // ErrNotRunning says that no server listens in the state directory.
@@ -28,7 +30,7 @@ type Client struct {
 	conn net.Conn
 
 	mu    sync.Mutex
-	lines lineReader
+	lines wire.LineReader
 	n     uint64
 	// broken is why no further call can be made; the connection stays open,
 	// since closing it ends the containers that it owns.
@@ -36,7 +38,7 @@ type Client struct {
 }
 
 func newClient(conn net.Conn) *Client {
-	return &Client{conn: conn, lines: lineReader{r: conn}}
+	return &Client{conn: conn, lines: wire.LineReader{R: conn}}
 }
 
 // Dial connects to the server of a state directory. The error is
@@ -54,11 +56,11 @@ func Dial(stateDir string) (*Client, error) {
 }
 
 // Register makes a container known to the server. Doing it again changes
-// nothing. Errors of the server are *Error: CodeConflict when the id is that
-// of another living container, CodeGone when its init process or cgroup
-// isn't there, CodeFull when the server takes no more.
+// nothing. Errors of the server are *Error: wire.CodeConflict when the id is that
+// of another living container, wire.CodeGone when its init process or cgroup
+// isn't there, wire.CodeFull when the server takes no more.
 func (c *Client) Register(ctx context.Context, r Registration) (Registered, error) {
-	a, err := c.call(ctx, request{Op: opRegister, Registration: &r})
+	a, err := c.call(ctx, wire.Request{Op: wire.OpRegister, Registration: &r})
 	if err != nil {
 		return Registered{}, err
 	}
@@ -72,7 +74,7 @@ func (c *Client) Register(ctx context.Context, r Registration) (Registered, erro
 // files that are still mounted in it fail. An unknown id is no error, nor is
 // one that another connection owns, which stays registered.
 func (c *Client) Unregister(ctx context.Context, id string) error {
-	_, err := c.call(ctx, request{Op: opUnregister, ID: id})
+	_, err := c.call(ctx, wire.Request{Op: wire.OpUnregister, ID: id})
 	return err
 }
 
@@ -80,7 +82,7 @@ func (c *Client) Unregister(ctx context.Context, id string) error {
 func (c *Client) List(ctx context.Context) ([]Status, error) {
 	var all []Status
 	for after := ""; ; after = all[len(all)-1].ID {
-		a, err := c.call(ctx, request{Op: opList, After: after})
+		a, err := c.call(ctx, wire.Request{Op: wire.OpList, After: after})
 		if err != nil {
 			return nil, err
 		}
@@ -96,23 +98,23 @@ func (c *Client) List(ctx context.Context) ([]Status, error) {
 func (c *Client) Close() error { return c.conn.Close() }
 
 // call sends one request and waits for its answer, as long as ctx allows.
-func (c *Client) call(ctx context.Context, r request) (answer, error) {
+func (c *Client) call(ctx context.Context, r wire.Request) (wire.Answer, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := ctx.Err(); err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if c.broken != nil {
-		return answer{}, fmt.Errorf("control socket: an earlier call failed: %w", c.broken)
+		return wire.Answer{}, fmt.Errorf("control socket: an earlier call failed: %w", c.broken)
 	}
 	c.n++
 	r.N = c.n
-	line, err := encodeLine(r)
+	line, err := wire.EncodeLine(r)
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	if err := c.conn.SetDeadline(time.Time{}); err != nil {
-		return answer{}, fmt.Errorf("control socket: %w", err)
+		return wire.Answer{}, fmt.Errorf("control socket: %w", err)
 	}
 	expired := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -128,55 +130,55 @@ func (c *Client) call(ctx context.Context, r request) (answer, error) {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return answer{}, fmt.Errorf("control socket: %w", err)
+		return wire.Answer{}, fmt.Errorf("control socket: %w", err)
 	}
 	if a.Error != nil {
-		return answer{}, a.Error
+		return wire.Answer{}, a.Error
 	}
 	return a, nil
 }
 
 // exchange writes a line and reads until answer n has come. An answer that
 // an earlier call didn't wait for is passed over.
-func (c *Client) exchange(line []byte, n uint64) (answer, error) {
+func (c *Client) exchange(line []byte, n uint64) (wire.Answer, error) {
 	if written, err := c.conn.Write(line); err != nil {
 		if written > 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 			c.broken = err
 		}
 		// A server that refuses a connection says why before it closes it.
 		if a, readErr := c.next(); readErr == nil && a.N == 0 && a.Error != nil {
-			return answer{}, a.Error
+			return wire.Answer{}, a.Error
 		}
-		return answer{}, err
+		return wire.Answer{}, err
 	}
 	for {
 		a, err := c.next()
 		switch {
 		case errors.Is(err, io.EOF):
 			c.broken = errors.New("the server closed the connection")
-			return answer{}, c.broken
+			return wire.Answer{}, c.broken
 		case err != nil:
 			if !errors.Is(err, os.ErrDeadlineExceeded) {
 				c.broken = err
 			}
-			return answer{}, err
+			return wire.Answer{}, err
 		case a.N == 0 && a.Error != nil:
 			// Not to any request of ours: the server is about to close.
 			c.broken = a.Error
-			return answer{}, a.Error
+			return wire.Answer{}, a.Error
 		case a.N == n:
 			return a, nil
 		case a.N > n:
 			c.broken = fmt.Errorf("answer %d to request %d", a.N, n)
-			return answer{}, c.broken
+			return wire.Answer{}, c.broken
 		}
 	}
 }
 
-func (c *Client) next() (answer, error) {
-	line, err := c.lines.read()
+func (c *Client) next() (wire.Answer, error) {
+	line, err := c.lines.Read()
 	if err != nil {
-		return answer{}, err
+		return wire.Answer{}, err
 	}
-	return decodeAnswer(line)
+	return wire.DecodeAnswer(line)
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
 )
 
 const (
@@ -73,7 +75,11 @@ func listenControl(path string) (*net.UnixListener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("control socket: %w", err)
 	}
-	return l.(*net.UnixListener), nil
+	unixListener, ok := l.(*net.UnixListener)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("control socket: a %T instead of a unix listener", l), l.Close())
+	}
+	return unixListener, nil
 }
 
 // serve accepts connections until the listener is closed.
@@ -98,10 +104,10 @@ func (c *control) serve(l *net.UnixListener) error {
 // accept starts to answer a new connection, if its peer may ask.
 func (c *control) accept(conn *net.UnixConn) {
 	s := &session{conn: conn}
-	err := checkPeer(conn, s, c.reg.procs.root)
+	err := checkPeer(conn, s, c.reg.procs.Root)
 	c.mu.Lock()
 	if err == nil && len(c.sessions) >= c.max {
-		err = errorf(CodeFull, "%d clients are connected, no more are taken", c.max)
+		err = wire.Errorf(wire.CodeFull, "%d clients are connected, no more are taken", c.max)
 	}
 	if err == nil && !c.stopping {
 		c.sessions[s] = struct{}{}
@@ -112,7 +118,7 @@ func (c *control) accept(conn *net.UnixConn) {
 	c.mu.Unlock()
 	if err != nil {
 		c.log.Warn("control socket: client refused", "error", err)
-		s.send(answer{Error: asError(err)}) //nolint:errcheck // closed anyway
+		s.send(wire.Answer{Error: wire.AsError(err)}) //nolint:errcheck // closed anyway
 	}
 	conn.Close() //nolint:errcheck // nothing was promised on it
 }
@@ -132,7 +138,7 @@ func checkPeer(conn *net.UnixConn, s *session, procRoot string) error {
 		return fmt.Errorf("peer credentials: %w", errors.Join(err, credErr))
 	}
 	if cred.Uid != 0 && int(cred.Uid) != os.Geteuid() {
-		return errorf(CodeDenied, "user %d may not use this socket", cred.Uid)
+		return wire.Errorf(wire.CodeDenied, "user %d may not use this socket", cred.Uid)
 	}
 	s.denied = checkNamespace(procRoot, int(cred.Pid))
 	return nil
@@ -147,10 +153,10 @@ func checkNamespace(procRoot string, pid int) error {
 	}
 	peer, err := os.Readlink(filepath.Join(procRoot, strconv.Itoa(pid), "ns/pid"))
 	if pid == 0 || err == nil && peer != own {
-		return errorf(CodeDenied, "the client runs in another PID namespace than the server: process ids mean something else there; run it beside the server")
+		return wire.Errorf(wire.CodeDenied, "the client runs in another PID namespace than the server: process ids mean something else there; run it beside the server")
 	}
 	if err != nil {
-		return errorf(CodeDenied, "the client's PID namespace: %v", err)
+		return wire.Errorf(wire.CodeDenied, "the client's PID namespace: %v", err)
 	}
 	return nil
 }
@@ -178,7 +184,7 @@ func (c *control) handle(s *session) {
 func (c *control) killOwned(s *session) {
 	for _, e := range c.reg.ownedBy(s) {
 		c.log.Warn("owner of a container is gone, killing its init process", "id", e.reg.ID, "init", e.reg.InitPID)
-		if err := e.pid.kill(); err != nil {
+		if err := e.pid.Kill(); err != nil {
 			c.log.Error("container not killed", "id", e.reg.ID, "init", e.reg.InitPID, "error", err)
 		}
 		c.reg.forget(e, "its owner is gone")
@@ -188,7 +194,7 @@ func (c *control) killOwned(s *session) {
 // answerAll answers requests until the client closes the connection (nil) or
 // something keeps it from going on.
 func (c *control) answerAll(s *session) error {
-	lines := lineReader{r: s.conn}
+	lines := wire.LineReader{R: s.conn}
 	for {
 		deadline := time.Time{}
 		if !s.owns {
@@ -197,9 +203,9 @@ func (c *control) answerAll(s *session) error {
 		if err := s.conn.SetReadDeadline(deadline); err != nil {
 			return err
 		}
-		line, err := lines.read()
-		if errors.Is(err, errLineTooLong) {
-			return errors.Join(err, s.send(answer{Error: errLineTooLong}))
+		line, err := lines.Read()
+		if errors.Is(err, wire.ErrLineTooLong) {
+			return errors.Join(err, s.send(wire.Answer{Error: wire.ErrLineTooLong}))
 		}
 		if err != nil {
 			return err
@@ -211,22 +217,22 @@ func (c *control) answerAll(s *session) error {
 }
 
 // answer does what one line asks.
-func (c *control) answer(s *session, line []byte) answer {
-	r, err := decodeRequest(line)
-	a := answer{N: r.N}
+func (c *control) answer(s *session, line []byte) wire.Answer {
+	r, err := wire.DecodeRequest(line)
+	a := wire.Answer{N: r.N}
 	if err == nil {
 		err = c.perform(s, r, &a)
 	}
 	if err != nil {
 		c.log.Debug("control request refused", "op", r.Op, "error", err)
-		return answer{N: r.N, Error: asError(err)}
+		return wire.Answer{N: r.N, Error: wire.AsError(err)}
 	}
 	return a
 }
 
-func (c *control) perform(s *session, r request, a *answer) (err error) {
+func (c *control) perform(s *session, r wire.Request, a *wire.Answer) (err error) {
 	switch r.Op {
-	case opRegister:
+	case wire.OpRegister:
 		if s.denied != nil {
 			return s.denied
 		}
@@ -236,19 +242,19 @@ func (c *control) perform(s *session, r request, a *answer) (err error) {
 		}
 		s.owns = s.owns || r.Registration.Owned
 		a.Registered = &registered
-	case opUnregister:
+	case wire.OpUnregister:
 		c.reg.unregister(s, r.ID)
-	case opList:
-		a.Containers, a.More, err = page(c.reg.list(r.After))
+	case wire.OpList:
+		a.Containers, a.More, err = wire.Page(c.reg.list(r.After))
 	}
 	return err
 }
 
 // send writes one answer.
-func (s *session) send(a answer) error {
-	line, err := encodeLine(a)
+func (s *session) send(a wire.Answer) error {
+	line, err := wire.EncodeLine(a)
 	if err != nil {
-		if line, err = encodeLine(answer{N: a.N, Error: asError(err)}); err != nil {
+		if line, err = wire.EncodeLine(wire.Answer{N: a.N, Error: wire.AsError(err)}); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
 )
 
 // startControl serves a fake registry on a socket in a directory of its own.
@@ -68,7 +71,7 @@ func TestClientAndServer(t *testing.T) {
 	}
 	r.Policy.MemoryHigh = true
 	var refused *Error
-	if _, err := client.Register(t.Context(), r); !errors.As(err, &refused) || refused.Code != CodeConflict {
+	if _, err := client.Register(t.Context(), r); !errors.As(err, &refused) || refused.Code != wire.CodeConflict {
 		t.Errorf("register with another policy: %v", err)
 	}
 	for range 2 {
@@ -107,15 +110,15 @@ func TestOwnedEndsWithItsConnection(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			cmd := livingProcess(t)
 			client := dial(t, dir)
-			start, err := processes{root: "/proc"}.startTime(pidOf(cmd))
+			start, err := process.Table{Root: "/proc"}.StartTime(pidOf(cmd))
 			if err != nil {
 				t.Fatal(err)
 			}
-			pid, err := processes{root: "/proc"}.openPidfd(pidOf(cmd), start)
+			pid, err := process.Table{Root: "/proc"}.Open(pidOf(cmd), start)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer pid.close()
+			defer pid.Close()
 			if _, err := client.Register(t.Context(), Registration{ID: "web", Cgroup: cgroupOf(t, "/web"), InitPID: pidOf(cmd), Owned: true}); err != nil {
 				t.Fatal(err)
 			}
@@ -128,7 +131,7 @@ func TestOwnedEndsWithItsConnection(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
-			if err := pid.wait(ctx); (err == nil) != tt.dies {
+			if err := pid.Wait(ctx); (err == nil) != tt.dies {
 				t.Errorf("wait for the init process: %v, should die: %v", err, tt.dies)
 			}
 			eventually(t, "the registration is gone", func() bool { return tree.count() == 0 })
@@ -155,7 +158,7 @@ func TestServersEndSparesContainers(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctl.stop()
-	if _, err := (processes{root: "/proc"}).startTime(pidOf(cmd)); err != nil {
+	if _, err := (process.Table{Root: "/proc"}).StartTime(pidOf(cmd)); err != nil {
 		t.Errorf("the container's init: %v", err)
 	}
 	if _, err := client.List(t.Context()); err == nil {
@@ -173,7 +176,7 @@ func TestBadLines(t *testing.T) {
 	}
 	defer conn.Close() //nolint:errcheck // the server closes it first
 	answers := bufio.NewReader(conn)
-	for _, line := range []string{"", "{", "hello", `{"n":5,"op":"dance"}`, `{"op":"register","registration":{"id":"../x","init_pid":1}}`, strings.Repeat("x", MaxLine)} {
+	for _, line := range []string{"", "{", "hello", `{"n":5,"op":"dance"}`, `{"op":"register","registration":{"id":"../x","init_pid":1}}`, strings.Repeat("x", wire.MaxLine)} {
 		if _, err := io.WriteString(conn, line+"\n"); err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +184,7 @@ func TestBadLines(t *testing.T) {
 		if err != nil {
 			t.Fatalf("no answer to %.40q: %v", line, err)
 		}
-		if a, err := decodeAnswer(text); err != nil || a.Error == nil {
+		if a, err := wire.DecodeAnswer(text); err != nil || a.Error == nil {
 			t.Errorf("answer to %.40q: %s", line, text)
 		}
 	}
@@ -234,7 +237,7 @@ func TestConnectionLimit(t *testing.T) {
 		t.Fatal(err)
 	}
 	var refused *Error
-	if _, err := dial(t, dir).List(t.Context()); !errors.As(err, &refused) || refused.Code != CodeFull {
+	if _, err := dial(t, dir).List(t.Context()); !errors.As(err, &refused) || refused.Code != wire.CodeFull {
 		t.Errorf("second client: %v", err)
 	}
 	if err := first.Close(); err != nil {
@@ -275,7 +278,7 @@ func TestCheckNamespace(t *testing.T) {
 	if err := checkNamespace("/proc", os.Getpid()); err != nil {
 		t.Errorf("own process: %v", err)
 	}
-	if err := checkNamespace("/proc", 0); codeOf(err) != CodeDenied {
+	if err := checkNamespace("/proc", 0); codeOf(err) != wire.CodeDenied {
 		t.Errorf("invisible process: %v", err)
 	}
 }
@@ -324,7 +327,7 @@ func TestBoundedLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := &Own{log: f}
-	if _, err := io.WriteString(f, "first\nlast\n"); err != nil {
+	if _, err := f.WriteString("first\nlast\n"); err != nil {
 		t.Fatal(err)
 	}
 	if got := o.Log(); got != "first\nlast\n" || lastLine(got) != "last" {

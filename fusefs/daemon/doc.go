@@ -20,31 +20,8 @@
 //
 // [Client] is the other end of either.
 //
-// # Protocol
-//
-// A stream socket carries JSON lines: one request, one answer, in turn. A line
-// is one JSON object and a line feed, at most [MaxLine] bytes long.
-//
-//	{"n":1,"op":"register","registration":{"id":"web","cgroup":…,"init_pid":4711,"policy":…,"owned":false}}
-//	{"n":1,"registered":{"dir":"/run/procfs-shim/bound/web","files":["proc/cpuinfo","proc/meminfo"]}}
-//
-//	{"n":2,"op":"unregister","id":"web"}
-//	{"n":2}
-//
-//	{"n":3,"op":"list","after":""}
-//	{"n":3,"containers":[{"id":"web",…}],"more":false}
-//
-//	{"n":4,"op":"dance"}
-//	{"n":4,"error":{"code":"malformed","message":"…"}}
-//
-// n is chosen by the client and repeated in the answer, so that an answer
-// whose caller gave up is told from the next one. "list" gives as many
-// containers as fit one line, sorted by id, from the first one after "after";
-// "more" says that another request is worth it. A request that can't be
-// understood (no JSON, an unknown op, an unknown or a missing field) gets an
-// error answer and the connection lives on; after a line that is too long it
-// is closed, since where the next one starts isn't known any more. Codes of
-// errors are the constants Code…
+// The protocol between them is package wire's, mounts are package mountpoint's,
+// and package process tells processes from later ones with the same number.
 //
 // # Who may ask
 //
@@ -71,16 +48,14 @@
 // It answers FUSE requests, and a request that it made itself could find nobody
 // to answer it. So no code here opens, stats or lists anything below the two
 // mounts after they were made, nothing forks, and unmounting is lazy:
-// umount2(MNT_DETACH) takes the mount out of the tree and, when it was the last
-// use, aborts the connection, without asking the server anything (fuse sends
-// DESTROY to block-device servers only). Mounts that containers hold live on
-// until this process ends and its /dev/fuse descriptors are closed; their
-// readers then get ENOTCONN, never a hang.
+// see mountpoint.Mounted. Mounts that containers hold live on until this process
+// ends and its /dev/fuse descriptors are closed; their readers then get
+// ENOTCONN, never a hang.
 //
 // # Locks
 //
-// registry.mu guards the table of containers, session.mu nothing but the
-// client's turn on its connection. Neither is held while a file is read or
-// written; a registration in the making has its place in the table and a
+// registry.mu guards the table of containers, control.mu the set of sessions;
+// they are never held together, and not while a file or a socket is read or
+// written. A registration in the making has its place in the table, and a
 // channel that is closed when it is done.
 package daemon

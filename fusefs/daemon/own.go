@@ -16,12 +16,13 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
 )
 
 // ServeOwn is the server of one `run`. It serves the bound tree on dev, an
-// opened /dev/fuse that its parent mounts, and
-// the protocol on control, a connected stream socket. Registered.Dir is the
-// directory below the mount's root.
+// opened /dev/fuse that its parent mounts, and the protocol on control, a
+// connected stream socket. Registered.Dir is the directory below the mount's
+// root.
 //
 // It lives as long as its parent keeps the other end of control: then, if an
 // owned container is still registered, it kills the container's init process,
@@ -47,15 +48,15 @@ func serveOwn(ctx context.Context, dev, control *os.File, proc, sys string, log 
 	}
 	bound := fusefs.NewBound(fusefs.NewHost(proc, sys, layout, time.Now, log))
 	server, err := fusefs.Serve(bound, dev)
-	// The server has a descriptor of its own; see mountTree.
-	if err = errors.Join(err, dev.Close()); err != nil {
+	// The server has a descriptor of its own; see mountpoint.Mount.
+	if err := errors.Join(err, dev.Close()); err != nil {
 		return err
 	}
 	defer server.Close() // for when nobody ever mounted it
 	ctl := newControl(log, &registry{
 		log:     log,
 		clock:   time.Now,
-		procs:   processes{root: proc},
+		procs:   process.Table{Root: proc},
 		open:    layout.Open,
 		tree:    bound,
 		root:    "/",
@@ -80,11 +81,11 @@ func (c *control) endOwned(s *session) error {
 	var failed []error
 	for _, e := range c.reg.ownedBy(s) {
 		c.log.Warn("owner of a container is gone, killing its init process", "id", e.reg.ID, "init", e.reg.InitPID)
-		err := e.pid.kill()
+		err := e.pid.Kill()
 		if err == nil {
 			// With no end of its own: as long as anything in the container
 			// can read, it is answered.
-			err = e.pid.wait(context.Background())
+			err = e.pid.Wait(context.Background())
 		}
 		failed = append(failed, err)
 	}

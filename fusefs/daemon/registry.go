@@ -15,6 +15,8 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
 )
 
 const (
@@ -42,7 +44,7 @@ type tree interface {
 type registry struct {
 	log   *slog.Logger
 	clock func() time.Time
-	procs processes
+	procs process.Table
 	open  func(cgroupread.Paths) (*cgroupread.Cgroup, error)
 	tree  tree
 	root  string   // absolute path of the tree's root
@@ -59,7 +61,7 @@ type entry struct {
 	reg   Registration
 	start uint64 // the init process' start time
 	owner *session
-	pid   *pidfd // of an owned registration's init process
+	pid   *process.Handle // of an owned registration's init process
 	dir   string
 	at    time.Time
 
@@ -70,7 +72,7 @@ type entry struct {
 
 // register makes a container known, or finds that it is already.
 func (g *registry) register(from *session, r Registration) (Registered, error) {
-	start, err := g.procs.startTime(r.InitPID)
+	start, err := g.procs.StartTime(r.InitPID)
 	if err != nil {
 		return Registered{}, fmt.Errorf("register %s: init %w", r.ID, goneOrInternal(err))
 	}
@@ -91,9 +93,9 @@ func (g *registry) register(from *session, r Registration) (Registered, error) {
 		if e.start == start && sameContainer(e.reg, r) {
 			switch {
 			case e.reg.Policy != r.Policy:
-				err = errorf(CodeConflict, "it is registered with another policy; unregister it first")
+				err = wire.Errorf(wire.CodeConflict, "it is registered with another policy; unregister it first")
 			case r.Owned && e.owner != from:
-				err = errorf(CodeConflict, "it is registered already, by another program")
+				err = wire.Errorf(wire.CodeConflict, "it is registered already, by another program")
 			default:
 				return Registered{Dir: e.dir, Files: g.files}, nil
 			}
@@ -101,7 +103,7 @@ func (g *registry) register(from *session, r Registration) (Registered, error) {
 		}
 		if g.lives(e) {
 			return Registered{}, fmt.Errorf("register %s: %w", r.ID,
-				errorf(CodeConflict, "the id is taken by the container with init process %d in cgroup %s", e.reg.InitPID, e.reg.Cgroup))
+				wire.Errorf(wire.CodeConflict, "the id is taken by the container with init process %d in cgroup %s", e.reg.InitPID, e.reg.Cgroup))
 		}
 		g.forget(e, "its init process is gone")
 	}
@@ -120,7 +122,7 @@ func (g *registry) reserve(from *session, r Registration, start uint64) (e *entr
 		if e == nil {
 			if len(g.entries) >= g.max {
 				g.mu.Unlock()
-				return nil, false, errorf(CodeFull, "%d containers are registered, no more are taken", g.max)
+				return nil, false, wire.Errorf(wire.CodeFull, "%d containers are registered, no more are taken", g.max)
 			}
 			e = &entry{reg: r, start: start, at: g.clock(), busy: make(chan struct{})}
 			if r.Owned {
@@ -142,19 +144,19 @@ func (g *registry) reserve(from *session, r Registration, start uint64) (e *entr
 // build does what a new entry needs; when it fails nothing is left of it.
 func (g *registry) build(e *entry) (err error) {
 	if e.owner != nil {
-		e.pid, err = g.procs.openPidfd(e.reg.InitPID, e.start)
+		e.pid, err = g.procs.Open(e.reg.InitPID, e.start)
 		if err != nil {
 			return fmt.Errorf("init %w", goneOrInternal(err))
 		}
 	}
 	cgroup, err := g.open(e.reg.Cgroup)
 	if err != nil {
-		e.pid.close()
+		e.pid.Close()
 		return fmt.Errorf("cgroup %s: %w", e.reg.Cgroup, goneOrInternal(err))
 	}
 	dir, err := g.tree.Add(fusefs.Container{ID: e.reg.ID, Cgroup: cgroup, Policy: e.reg.Policy})
 	if err != nil {
-		e.pid.close()
+		e.pid.Close()
 		return errors.Join(err, cgroup.Close())
 	}
 	e.dir = filepath.Join(g.root, dir)
@@ -183,7 +185,7 @@ func (g *registry) forget(e *entry, why string) {
 	e.busy = make(chan struct{})
 	g.mu.Unlock()
 	g.tree.Remove(e.reg.ID)
-	e.pid.close()
+	e.pid.Close()
 	g.settle(e, true)
 	g.log.Info("container forgotten", "id", e.reg.ID, "init", e.reg.InitPID, "because", why)
 }
@@ -215,9 +217,9 @@ func (g *registry) unregister(from *session, id string) {
 // lives reports whether the entry's init process is still there. When that
 // can't be read it is taken to live.
 func (g *registry) lives(e *entry) bool {
-	start, err := g.procs.startTime(e.reg.InitPID)
+	start, err := g.procs.StartTime(e.reg.InitPID)
 	if err != nil {
-		return !errors.Is(err, errNoProcess)
+		return !errors.Is(err, process.ErrGone)
 	}
 	return start == e.start
 }
@@ -294,8 +296,8 @@ func (g *registry) janitor(ctx context.Context) {
 
 // goneOrInternal gives err the code that it is answered with.
 func goneOrInternal(err error) error {
-	if errors.Is(err, errNoProcess) || errors.Is(err, cgroupread.ErrGone) {
-		return errorf(CodeGone, "%v", err)
+	if errors.Is(err, process.ErrGone) || errors.Is(err, cgroupread.ErrGone) {
+		return wire.Errorf(wire.CodeGone, "%v", err)
 	}
 	return err
 }

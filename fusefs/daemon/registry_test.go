@@ -14,6 +14,8 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
 )
 
 // fakeTree remembers what was added. Like the real one it has one place per
@@ -63,7 +65,7 @@ func newFakeRegistry() (*registry, *fakeTree) {
 	return &registry{
 		log:     slog.New(slog.DiscardHandler),
 		clock:   func() time.Time { return time.Unix(1000, 0) },
-		procs:   processes{root: "/proc"},
+		procs:   process.Table{Root: "/proc"},
 		open:    func(cgroupread.Paths) (*cgroupread.Cgroup, error) { return new(cgroupread.Cgroup), nil },
 		tree:    tree,
 		root:    "/state/bound",
@@ -71,6 +73,29 @@ func newFakeRegistry() (*registry, *fakeTree) {
 		max:     8,
 		entries: make(map[string]*entry),
 	}, tree
+}
+
+// livingProcess starts a process that lives until the test's end or somebody
+// kills it.
+func livingProcess(t *testing.T) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command("sleep", "600")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill() //nolint:errcheck // it may be gone already
+		cmd.Wait()         //nolint:errcheck // its status says that it was killed
+	})
+	return cmd
+}
+
+// codeOf gives the code that an error is answered with, "" for nil.
+func codeOf(err error) string {
+	if err == nil {
+		return ""
+	}
+	return wire.AsError(err).Code
 }
 
 func cgroupOf(t *testing.T, path string) cgroupread.Paths {
@@ -129,11 +154,11 @@ func TestRegisterConflicts(t *testing.T) {
 		change func(*Registration)
 		code   string
 	}{
-		{"same", func(*Registration) {}, CodeConflict}, // owned by somebody else
+		{"same", func(*Registration) {}, wire.CodeConflict}, // owned by somebody else
 		{"same, not owned", func(r *Registration) { r.Owned = false }, ""},
-		{"other init", func(r *Registration) { r.InitPID = pidOf(second) }, CodeConflict},
-		{"other cgroup", func(r *Registration) { r.Cgroup = cgroupOf(t, "/other") }, CodeConflict},
-		{"other policy", func(r *Registration) { r.Policy.MemoryHigh = true }, CodeConflict},
+		{"other init", func(r *Registration) { r.InitPID = pidOf(second) }, wire.CodeConflict},
+		{"other cgroup", func(r *Registration) { r.Cgroup = cgroupOf(t, "/other") }, wire.CodeConflict},
+		{"other policy", func(r *Registration) { r.Policy.MemoryHigh = true }, wire.CodeConflict},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			changed := r
@@ -163,15 +188,15 @@ func TestRegisterFails(t *testing.T) {
 		prepare func(*registry, *fakeTree)
 		code    string
 	}{
-		{"init gone", pidOf(dead), func(*registry, *fakeTree) {}, CodeGone},
+		{"init gone", pidOf(dead), func(*registry, *fakeTree) {}, wire.CodeGone},
 		{"cgroup gone", pidOf(living), func(g *registry, _ *fakeTree) {
 			g.open = func(cgroupread.Paths) (*cgroupread.Cgroup, error) { return nil, cgroupread.ErrGone }
-		}, CodeGone},
+		}, wire.CodeGone},
 		{"cgroup unreadable", pidOf(living), func(g *registry, _ *fakeTree) {
 			g.open = func(cgroupread.Paths) (*cgroupread.Cgroup, error) { return nil, errors.New("no") }
-		}, CodeInternal},
-		{"tree", pidOf(living), func(_ *registry, tree *fakeTree) { tree.fail = errors.New("no") }, CodeInternal},
-		{"full", pidOf(living), func(g *registry, _ *fakeTree) { g.max = 0 }, CodeFull},
+		}, wire.CodeInternal},
+		{"tree", pidOf(living), func(_ *registry, tree *fakeTree) { tree.fail = errors.New("no") }, wire.CodeInternal},
+		{"full", pidOf(living), func(g *registry, _ *fakeTree) { g.max = 0 }, wire.CodeFull},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			reg, tree := newFakeRegistry()

@@ -15,6 +15,8 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/mountpoint"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 )
 
@@ -90,39 +92,40 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 
+	// Both are looked at before either is mounted: from then on this process
+	// keeps its hands off them.
+	boundPath, err := mountpoint.Prepare(c.Proc, filepath.Join(c.StateDir, boundName))
+	if err != nil {
+		return err
+	}
+	sharedPath, err := mountpoint.Prepare(c.Proc, c.Mountpoint)
+	if err != nil {
+		return err
+	}
 	host := fusefs.NewHost(c.Proc, c.Sys, layout, time.Now, c.Log)
 	bound := fusefs.NewBound(host)
-	boundMount, err := mountAtPath(c.Proc, filepath.Join(c.StateDir, boundName), bound)
+	boundMount, err := mountpoint.Mount(c.Proc, boundPath, bound)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, boundMount.unmount()) }()
-	shared := fusefs.NewShared(host, locate.New(c.Proc, layout))
-	sharedMount, err := mountAtPath(c.Proc, c.Mountpoint, shared)
+	defer func() { err = errors.Join(err, boundMount.Unmount()) }()
+	sharedMount, err := mountpoint.Mount(c.Proc, sharedPath, fusefs.NewShared(host, locate.New(c.Proc, layout)))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, sharedMount.unmount()) }()
+	defer func() { err = errors.Join(err, sharedMount.Unmount()) }()
 
 	return serveControl(ctx, c, &registry{
 		log:     c.Log,
 		clock:   time.Now,
-		procs:   processes{root: c.Proc},
+		procs:   process.Table{Root: c.Proc},
 		open:    layout.Open,
 		tree:    bound,
-		root:    boundMount.path,
+		root:    boundMount.Path(),
 		files:   boundByDefault(),
 		max:     maxContainers,
 		entries: make(map[string]*entry),
 	}, boundMount, sharedMount)
-}
-
-func mountAtPath(procRoot, path string, t fusefs.Tree) (*mounted, error) {
-	path, err := prepareMountpoint(procRoot, path)
-	if err != nil {
-		return nil, err
-	}
-	return mountTree(procRoot, path, t)
 }
 
 // boundByDefault gives the paths of the files that containers get unless told
@@ -139,7 +142,7 @@ func boundByDefault() []string {
 
 // serveControl answers the control socket until ctx ends (nil), or one of the
 // mounts or the socket fails.
-func serveControl(ctx context.Context, c Config, reg *registry, boundMount, sharedMount *mounted) error {
+func serveControl(ctx context.Context, c Config, reg *registry, boundMount, sharedMount *mountpoint.Mounted) error {
 	socket := filepath.Join(c.StateDir, controlName)
 	listener, err := listenControl(socket)
 	if err != nil {
@@ -153,15 +156,15 @@ func serveControl(ctx context.Context, c Config, reg *registry, boundMount, shar
 	wg.Go(func() { accepting <- ctl.serve(listener) })
 	wg.Go(func() { reg.janitor(ctx) })
 
-	c.Log.Info("serving", "mountpoint", sharedMount.path, "bound", boundMount.path, "socket", socket)
+	c.Log.Info("serving", "mountpoint", sharedMount.Path(), "bound", boundMount.Path(), "socket", socket)
 	c.Notify("READY=1")
 	select {
 	case <-ctx.Done():
 		c.Log.Info("stopping")
-	case <-sharedMount.ended:
-		err = fmt.Errorf("mountpoint %s: %w", sharedMount.path, sharedMount.reason())
-	case <-boundMount.ended:
-		err = fmt.Errorf("mountpoint %s: %w", boundMount.path, boundMount.reason())
+	case <-sharedMount.Ended():
+		err = fmt.Errorf("mountpoint %s: %w", sharedMount.Path(), sharedMount.Reason())
+	case <-boundMount.Ended():
+		err = fmt.Errorf("mountpoint %s: %w", boundMount.Path(), boundMount.Reason())
 	case err = <-accepting:
 	}
 	c.Notify("STOPPING=1")

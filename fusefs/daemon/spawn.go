@@ -25,8 +25,9 @@ const (
 	// call ServeOwn with the descriptors DeviceFD and ControlFD.
 	OwnServerCommand = "own-server"
 
-	// DeviceFD and ControlFD are the descriptors that the own server inherits.
-	DeviceFD  = 3
+	// DeviceFD is the /dev/fuse that the own server inherits.
+	DeviceFD = 3
+	// ControlFD is the control socket that it inherits.
 	ControlFD = 4
 
 	// logSize is how much of the own server's log is kept.
@@ -46,6 +47,7 @@ type Own struct {
 	// dies.
 	Dev *os.File
 
+	server *os.Process
 	log    *os.File
 	ended  chan struct{} // closed when the process has ended
 	status error         // of the process, valid then
@@ -93,13 +95,12 @@ func SpawnOwn(self string) (_ *Own, err error) {
 	cmd.Stderr = log
 	cmd.ExtraFiles = []*os.File{dev, theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	err = cmd.Start()
-	// The child has its own; while ours is open it would not be told of the
-	// child's end.
-	if err = errors.Join(err, theirs.Close()); err != nil {
+	// The child has its own of theirs; while it is open here too, nobody would
+	// be told of the child's end.
+	if err := errors.Join(cmd.Start(), theirs.Close()); err != nil {
 		return nil, err
 	}
-	o := &Own{Client: newClient(conn), Dev: dev, log: log, ended: make(chan struct{})}
+	o := &Own{Client: newClient(conn), Dev: dev, server: cmd.Process, log: log, ended: make(chan struct{})}
 	go func() {
 		o.status = cmd.Wait()
 		close(o.ended)
@@ -172,7 +173,11 @@ func (o *Own) explain(err error) error {
 	defer timer.Stop()
 	select {
 	case <-o.ended:
-		return fmt.Errorf("own server ended (%v): %w: %s", o.status, err, lastLine(o.Log()))
+		status := "exit status 0"
+		if o.status != nil {
+			status = o.status.Error()
+		}
+		return fmt.Errorf("own server: ended early: %w: %s: %s", err, status, lastLine(o.Log()))
 	case <-timer.C:
 		return err
 	}

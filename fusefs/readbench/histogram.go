@@ -52,7 +52,7 @@ func (h *histogram) add(d time.Duration) {
 }
 
 func (h *histogram) merge(o *histogram) {
-	for i, c := range o.counts {
+	for i, c := range &o.counts {
 		h.counts[i] += c
 	}
 	h.n += o.n
@@ -64,7 +64,7 @@ func (h *histogram) merge(o *histogram) {
 func (h *histogram) quantile(q float64) time.Duration {
 	rank := uint64(math.Ceil(q * float64(h.n)))
 	var seen uint64
-	for i, c := range h.counts {
+	for i, c := range &h.counts {
 		if seen += uint64(c); c > 0 && seen >= rank {
 			return middle(i)
 		}

@@ -204,7 +204,7 @@ func (p *plot) row(r Result) {
 		number += " (!)"
 		p.text(left+8, y+4.5, `fill="#b00020" font-size="11"`, "%d wrong reads", r.Errors)
 	}
-	p.text(plotWidth-margin, y+4.5, fmt.Sprintf(`text-anchor="end" fill="%s"`, colour), "%s", number)
+	p.text(plotWidth-margin, y+4.5, `text-anchor="end" fill="`+colour+`"`, "%s", number)
 }
 
 // grid draws the axis from top to where the drawing stands.

@@ -83,14 +83,17 @@ func WriteJSON(w io.Writer, r Report) error {
 // table it says what was wrong with reads.
 func WriteTable(w io.Writer, results []Result) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "FILE\tTREE\tMODE\t%8s\t%8s\t%8s\t%9s\t%8s\n", "p50 µs", "p90 µs", "p99 µs", "reads/s", "× kernel")
+	lines := []string{fmt.Sprintf("FILE\tTREE\tMODE\t%8s\t%8s\t%8s\t%9s\t%8s\n", "p50 µs", "p90 µs", "p99 µs", "reads/s", "× kernel")}
 	for _, r := range results {
 		ratio := "-"
 		if r.Ratio > 0 {
 			ratio = significant(r.Ratio)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%8s\t%8s\t%8s\t%9.0f\t%8s\n", r.File, r.Tree, r.Mode,
-			micros(r.P50), micros(r.P90), micros(r.P99), r.ReadsPerSecond, ratio)
+		lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%8s\t%8s\t%8s\t%9.0f\t%8s\n", r.File, r.Tree, r.Mode,
+			micros(r.P50), micros(r.P90), micros(r.P99), r.ReadsPerSecond, ratio))
+	}
+	if _, err := io.WriteString(t, strings.Join(lines, "")); err != nil {
+		return err
 	}
 	if err := t.Flush(); err != nil {
 		return err

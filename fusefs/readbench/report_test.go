@@ -20,9 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func update() bool { f := flag.Lookup("update"); return f != nil && f.Value.String() == "true" }
-
-func init() { flag.Bool("update", false, "write the golden files anew") } //nolint:gochecknoinits // flags are made before tests run
+var update = flag.Bool("update", false, "write the golden files anew")
 
 // TestHistogramError compares with the exact quantiles of the same times, and
 // holds what QuantileError promises.
@@ -94,7 +92,7 @@ func sampleReport() Report {
 func golden(t *testing.T, name, got string) {
 	t.Helper()
 	path := filepath.Join("testdata", name)
-	if update() {
+	if *update {
 		if err := errors.Join(os.MkdirAll("testdata", 0o755), os.WriteFile(path, []byte(got), 0o644)); err != nil {
 			t.Fatal(err)
 		}

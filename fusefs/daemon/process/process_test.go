@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package process
 
 import (
 	"context"
@@ -59,52 +59,52 @@ func FuzzParseStat(f *testing.F) {
 }
 
 func TestStartTime(t *testing.T) {
-	p := processes{root: "/proc"}
-	first, err := p.startTime(os.Getpid())
+	p := Table{Root: "/proc"}
+	first, err := p.StartTime(os.Getpid())
 	if err != nil || first == 0 {
 		t.Fatalf("own start time: %d, %v", first, err)
 	}
-	second, err := p.startTime(os.Getpid())
+	second, err := p.StartTime(os.Getpid())
 	if err != nil || second != first {
 		t.Errorf("asked again: %d, %v, want %d", second, err, first)
 	}
 
 	cmd := livingProcess(t)
 	pid := cmd.Process.Pid
-	start, err := p.startTime(pid)
+	start, err := p.StartTime(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.openPidfd(pid, start+1); !errors.Is(err, errNoProcess) {
+	if _, err := p.Open(pid, start+1); !errors.Is(err, ErrGone) {
 		t.Errorf("pidfd of a process that started at another time: %v", err)
 	}
-	fd, err := p.openPidfd(pid, start)
+	fd, err := p.Open(pid, start)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer fd.close()
+	defer fd.Close()
 	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if err := fd.wait(short); !errors.Is(err, context.DeadlineExceeded) {
+	if err := fd.Wait(short); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("wait for a living process: %v", err)
 	}
-	if err := fd.kill(); err != nil {
+	if err := fd.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := fd.wait(t.Context()); err != nil {
+	if err := fd.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	// It is a zombie now, since nobody waited for it.
-	if _, err := p.startTime(pid); !errors.Is(err, errNoProcess) {
+	if _, err := p.StartTime(pid); !errors.Is(err, ErrGone) {
 		t.Errorf("start time of a zombie: %v", err)
 	}
 	if err := cmd.Wait(); err == nil {
 		t.Error("the process ended by itself")
 	}
-	if _, err := p.startTime(pid); !errors.Is(err, errNoProcess) {
+	if _, err := p.StartTime(pid); !errors.Is(err, ErrGone) {
 		t.Errorf("start time of no process: %v", err)
 	}
-	if err := fd.kill(); err != nil {
+	if err := fd.Kill(); err != nil {
 		t.Errorf("kill of a dead process: %v", err)
 	}
 }

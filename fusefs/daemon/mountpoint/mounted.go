@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package mountpoint
 
 import (
 	"errors"
@@ -21,18 +21,18 @@ const drainLimit = time.Second
 // the mount.
 const readyLimit = 10 * time.Second
 
-// mounted is a tree of ours that is mounted and served.
-type mounted struct {
+// Mounted is a tree of ours that is mounted and served.
+type Mounted struct {
 	procRoot string
 	path     string
-	device   string        // its file system's major:minor, to tell it from others
+	device   [2]int        // its file system's major and minor number, to tell it from others
 	ended    chan struct{} // closed when the connection has ended
 	err      error         // why, valid then
 }
 
-// mountTree mounts a tree on a prepared mountpoint and serves it. When it fails
+// Mount mounts a tree on a prepared mountpoint and serves it. When it fails
 // nothing is mounted.
-func mountTree(procRoot, path string, t fusefs.Tree) (*mounted, error) {
+func Mount(procRoot, path string, t fusefs.Tree) (*Mounted, error) {
 	dev, err := fusefs.OpenDevice()
 	if err != nil {
 		return nil, err
@@ -40,7 +40,7 @@ func mountTree(procRoot, path string, t fusefs.Tree) (*mounted, error) {
 	if err := fusefs.MountDevice(dev, path); err != nil {
 		return nil, errors.Join(err, dev.Close())
 	}
-	m := &mounted{procRoot: procRoot, path: path, ended: make(chan struct{})}
+	m := &Mounted{procRoot: procRoot, path: path, ended: make(chan struct{})}
 	// The server has a descriptor of its own. Were ours kept, readers would
 	// hang, not fail, when the server gives up.
 	err = errors.Join(m.serve(t, dev), dev.Close())
@@ -51,15 +51,15 @@ func mountTree(procRoot, path string, t fusefs.Tree) (*mounted, error) {
 }
 
 // serve starts to answer and returns when the first request is answered.
-func (m *mounted) serve(t fusefs.Tree, dev *os.File) error {
-	entry, found, err := mountAt(m.procRoot, m.path)
+func (m *Mounted) serve(t fusefs.Tree, dev *os.File) error {
+	entry, err := at(m.procRoot, m.path)
 	if err != nil {
 		return err
 	}
-	if !found {
+	if entry == nil {
 		return fmt.Errorf("mount %s: not in the list of mounts", m.path)
 	}
-	m.device = entry.device
+	m.device = [2]int{entry.Major, entry.Minor}
 	server, err := fusefs.Serve(t, dev)
 	if err != nil {
 		return err
@@ -74,33 +74,43 @@ func (m *mounted) serve(t fusefs.Tree, dev *os.File) error {
 	case <-server.Ready():
 		return nil
 	case <-m.ended:
-		return fmt.Errorf("serve %s: ended at once: %w", m.path, m.reason())
+		return fmt.Errorf("serve %s: ended at once: %w", m.path, m.Reason())
 	case <-timer.C:
 		server.Close()
 		return fmt.Errorf("serve %s: the kernel sent no request within %v", m.path, readyLimit)
 	}
 }
 
-// errUnmounted is the end of a connection that nobody here wanted.
-var errUnmounted = errors.New("somebody unmounted it or aborted its connection")
+// ErrUnmounted is the end of a connection that nobody here wanted.
+var ErrUnmounted = errors.New("somebody unmounted it or aborted its connection")
 
-// reason says why the connection has ended.
-func (m *mounted) reason() error {
+// Path is where it is mounted.
+func (m *Mounted) Path() string { return m.path }
+
+// Ended is closed when the connection has ended.
+func (m *Mounted) Ended() <-chan struct{} { return m.ended }
+
+// Reason says why the connection has ended, once it has.
+func (m *Mounted) Reason() error {
 	if m.err != nil {
 		return m.err
 	}
-	return errUnmounted
+	return ErrUnmounted
 }
 
-// unmount takes the mount out of the tree of mounts, if it is still there, and
-// waits a moment for the end of its connection. It doesn't wait for requests:
-// see the package comment.
-func (m *mounted) unmount() error {
-	entry, found, err := mountAt(m.procRoot, m.path)
+// Unmount takes the mount out of the tree of mounts, if it is still there, and
+// waits a moment for the end of its connection. Requests are answered meanwhile.
+//
+// umount2(MNT_DETACH) asks the server nothing: fuse sends DESTROY to servers of
+// block devices only, and when the detached mount was the last use of the
+// connection it is aborted (fuse_conn_destroy, fs/fuse/inode.c). Where files
+// of it are held elsewhere, the connection ends with this process.
+func (m *Mounted) Unmount() error {
+	entry, err := at(m.procRoot, m.path)
 	if err != nil {
 		return fmt.Errorf("unmount %s: %w", m.path, err)
 	}
-	if found && entry.device == m.device {
+	if entry != nil && m.device == [2]int{entry.Major, entry.Minor} {
 		err := unix.Unmount(m.path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 		if err != nil {
 			return fmt.Errorf("unmount %s: %w", m.path, err)

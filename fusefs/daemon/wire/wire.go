@@ -1,6 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+// Package wire is the protocol of the control socket: it turns requests and
+// answers into lines and back, and judges what can be judged of a request by
+// itself. It does no I/O but through the io.Reader of a LineReader.
+//
+// A stream socket carries JSON lines: one request, one answer, in turn. A line
+// is one JSON object and a line feed, at most [MaxLine] bytes long.
+//
+//	{"n":1,"op":"register","registration":{"id":"web","cgroup":…,"init_pid":4711,"policy":…,"owned":false}}
+//	{"n":1,"registered":{"dir":"/run/procfs-shim/bound/web","files":["proc/cpuinfo","proc/meminfo"]}}
+//
+//	{"n":2,"op":"unregister","id":"web"}
+//	{"n":2}
+//
+//	{"n":3,"op":"list","after":""}
+//	{"n":3,"containers":[{"id":"web",…}],"more":false}
+//
+//	{"n":4,"op":"dance"}
+//	{"n":4,"error":{"code":"malformed","message":"…"}}
+//
+// n is chosen by the client and repeated in the answer, so that an answer
+// whose caller gave up is told from the next one. "list" gives as many
+// containers as fit one line, sorted by id, from the first one after "after";
+// "more" says that another request is worth it. A request that can't be
+// understood (no JSON, an unknown op, an unknown or a missing field) gets an
+// error answer and the connection lives on; after a line that is too long it
+// is closed, since where the next one starts isn't known any more. Codes of
+// errors are the constants Code….
+package wire
 
 import (
 	"bytes"
@@ -32,9 +59,9 @@ const (
 
 // The operations.
 const (
-	opRegister   = "register"
-	opUnregister = "unregister"
-	opList       = "list"
+	OpRegister   = "register"
+	OpUnregister = "unregister"
+	OpList       = "list"
 )
 
 // The codes of error answers.
@@ -98,12 +125,13 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Message }
 
-func errorf(code, format string, args ...any) *Error {
+// Errorf makes an error with one of the codes.
+func Errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// asError gives err as it is answered: what has no code is the server's fault.
-func asError(err error) *Error {
+// AsError gives err as it is answered: what has no code is the server's fault.
+func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return &Error{Code: e.Code, Message: err.Error()}
@@ -111,8 +139,8 @@ func asError(err error) *Error {
 	return &Error{Code: CodeInternal, Message: err.Error()}
 }
 
-// request is one line to the server.
-type request struct {
+// Request is one line to the server.
+type Request struct {
 	N            uint64        `json:"n"`
 	Op           string        `json:"op"`
 	Registration *Registration `json:"registration,omitempty"`
@@ -120,8 +148,8 @@ type request struct {
 	After        string        `json:"after,omitempty"`
 }
 
-// answer is one line from the server.
-type answer struct {
+// Answer is one line from the server.
+type Answer struct {
 	N          uint64      `json:"n"`
 	Error      *Error      `json:"error,omitempty"`
 	Registered *Registered `json:"registered,omitempty"`
@@ -129,44 +157,44 @@ type answer struct {
 	More       bool        `json:"more,omitempty"`
 }
 
-// decodeRequest parses one line and checks its shape, and every value that
+// DecodeRequest parses one line and checks its shape, and every value that
 // can be judged by itself. Fields it doesn't know are refused: a client newer
 // than the server must not believe that what it asked for was done. The
 // request's number is given with the error too, where it could be read.
-func decodeRequest(line []byte) (request, error) {
-	var r request
+func DecodeRequest(line []byte) (Request, error) {
+	var r Request
 	d := json.NewDecoder(bytes.NewReader(line))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&r); err != nil {
-		return request{N: r.N}, errorf(CodeMalformed, "request %.80q: %v", line, err)
+		return Request{N: r.N}, Errorf(CodeMalformed, "request %.80q: %v", line, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return request{N: r.N}, errorf(CodeMalformed, "request %.80q: more than one JSON value on a line", line)
+		return Request{N: r.N}, Errorf(CodeMalformed, "request %.80q: more than one JSON value on a line", line)
 	}
 	if err := r.check(); err != nil {
-		return request{N: r.N}, err
+		return Request{N: r.N}, err
 	}
 	return r, nil
 }
 
 // check reports what is missing from r, is not part of its operation, or
 // can't be right.
-func (r request) check() error {
+func (r Request) check() error {
 	hasRegistration, hasID, hasAfter := r.Registration != nil, r.ID != "", r.After != ""
 	var fits bool
 	switch r.Op {
-	case opRegister:
+	case OpRegister:
 		fits = hasRegistration && !hasID && !hasAfter
-	case opUnregister:
+	case OpUnregister:
 		fits = !hasRegistration && hasID && !hasAfter
-	case opList:
+	case OpList:
 		fits = !hasRegistration && !hasID
 	default:
-		return errorf(CodeMalformed, "request: op %.40q is none of %s, %s, %s", r.Op, opRegister, opUnregister, opList)
+		return Errorf(CodeMalformed, "request: op %.40q is none of %s, %s, %s", r.Op, OpRegister, OpUnregister, OpList)
 	}
 	switch {
 	case !fits:
-		return errorf(CodeMalformed, "request %s: a field is missing or belongs to another operation", r.Op)
+		return Errorf(CodeMalformed, "request %s: a field is missing or belongs to another operation", r.Op)
 	case hasRegistration:
 		return r.Registration.check()
 	case hasID:
@@ -181,10 +209,10 @@ func (r *Registration) check() error {
 	}
 	// PIDs are at most 2²² (PID_MAX_LIMIT, include/linux/threads.h).
 	if r.InitPID < 1 || r.InitPID > 1<<22 {
-		return errorf(CodeInvalid, "container %s: init process %d: not a process id", r.ID, r.InitPID)
+		return Errorf(CodeInvalid, "container %s: init process %d: not a process id", r.ID, r.InitPID)
 	}
 	if r.Owned && r.InitPID == 1 {
-		return errorf(CodeInvalid, "container %s: init process 1: the host's init can't be owned", r.ID)
+		return Errorf(CodeInvalid, "container %s: init process 1: the host's init can't be owned", r.ID)
 	}
 	return nil
 }
@@ -193,7 +221,7 @@ func (r *Registration) check() error {
 // log.
 func checkID(id string) error {
 	if id == "" || len(id) > maxID {
-		return errorf(CodeInvalid, "container id %.40q: has %d bytes, may have 1 to %d", id, len(id), maxID)
+		return Errorf(CodeInvalid, "container id %.40q: has %d bytes, may have 1 to %d", id, len(id), maxID)
 	}
 	for i := range len(id) {
 		c := id[i]
@@ -201,37 +229,37 @@ func checkID(id string) error {
 		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_':
 		case i > 0 && (c == '.' || c == '+' || c == ':' || c == '@' || c == '-' || c == '\\'):
 		default:
-			return errorf(CodeInvalid, "container id %.40q: %q is not allowed at position %d", id, c, i+1)
+			return Errorf(CodeInvalid, "container id %.40q: %q is not allowed at position %d", id, c, i+1)
 		}
 	}
 	return nil
 }
 
-// encodeLine gives v, a request or an answer, as a line, or an error when it
+// EncodeLine gives v, a request or an answer, as a line, or an error when it
 // would be too long.
-func encodeLine(v any) ([]byte, error) {
+func EncodeLine(v any) ([]byte, error) {
 	line, err := json.Marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode: %w", err)
 	}
 	if len(line)+1 > MaxLine {
-		return nil, errorf(CodeInvalid, "message of %d bytes: at most %d fit a line", len(line)+1, MaxLine)
+		return nil, Errorf(CodeInvalid, "message of %d bytes: at most %d fit a line", len(line)+1, MaxLine)
 	}
 	return append(line, '\n'), nil
 }
 
-// decodeAnswer parses one line of the server. Fields it doesn't know are
+// DecodeAnswer parses one line of the server. Fields it doesn't know are
 // passed over: a newer server may tell more.
-func decodeAnswer(line []byte) (answer, error) {
-	var a answer
+func DecodeAnswer(line []byte) (Answer, error) {
+	var a Answer
 	if err := json.Unmarshal(line, &a); err != nil {
-		return answer{}, fmt.Errorf("answer %.80q: %w", line, err)
+		return Answer{}, fmt.Errorf("answer %.80q: %w", line, err)
 	}
 	return a, nil
 }
 
-// page cuts containers, sorted by id, down to what one answer can hold.
-func page(containers []Status) (fitting []Status, more bool, err error) {
+// Page cuts containers, sorted by id, down to what one answer can hold.
+func Page(containers []Status) (fitting []Status, more bool, err error) {
 	size := 0
 	for i, c := range containers {
 		line, err := json.Marshal(c)
@@ -245,21 +273,21 @@ func page(containers []Status) (fitting []Status, more bool, err error) {
 	return containers, false, nil
 }
 
-// errLineTooLong is what lineReader gives for a line of more than MaxLine bytes.
-var errLineTooLong = errorf(CodeMalformed, "line of more than %d bytes", MaxLine)
+// ErrLineTooLong is what LineReader gives for a line of more than MaxLine bytes.
+var ErrLineTooLong = Errorf(CodeMalformed, "line of more than %d bytes", MaxLine)
 
-// lineReader reads lines of at most MaxLine bytes. Unlike bufio's readers it
+// LineReader reads lines of at most MaxLine bytes. Unlike bufio's readers it
 // keeps the beginning of a line when reading fails (a deadline of the
 // connection), so that the next call goes on where this one stopped.
-type lineReader struct {
-	r    io.Reader
+type LineReader struct {
+	R    io.Reader
 	buf  []byte
 	next int // where the first byte that was not yet handed out stands
 }
 
-// read returns the next line without its line feed; it is valid until the
+// Read returns the next line without its line feed; it is valid until the
 // next call. A last line without line feed is dropped: its writer died.
-func (l *lineReader) read() ([]byte, error) {
+func (l *LineReader) Read() ([]byte, error) {
 	seen := l.next
 	for {
 		if i := bytes.IndexByte(l.buf[seen:], '\n'); i >= 0 {
@@ -270,14 +298,14 @@ func (l *lineReader) read() ([]byte, error) {
 		l.buf = append(l.buf[:0], l.buf[l.next:]...)
 		l.next, seen = 0, len(l.buf)
 		if len(l.buf) >= MaxLine {
-			return nil, errLineTooLong
+			return nil, ErrLineTooLong
 		}
 		if len(l.buf) == cap(l.buf) {
 			grown := make([]byte, len(l.buf), min(max(512, 2*cap(l.buf)), MaxLine))
 			copy(grown, l.buf)
 			l.buf = grown
 		}
-		n, err := l.r.Read(l.buf[len(l.buf):cap(l.buf)])
+		n, err := l.R.Read(l.buf[len(l.buf):cap(l.buf)])
 		l.buf = l.buf[:len(l.buf)+n]
 		if n == 0 && err != nil {
 			return nil, err

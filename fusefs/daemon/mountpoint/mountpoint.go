@@ -1,9 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+// Package mountpoint puts a served tree on a directory and takes it off again.
+//
+// [Prepare] makes the directory ready: it is made if it is missing, FUSE mounts
+// on it whose server is dead are taken away, one whose server lives is refused,
+// and so is a directory with something in it. [Mount] then opens /dev/fuse,
+// mounts, serves, and returns when the kernel's first request was answered; when
+// any of that fails, nothing stays mounted. [Mounted.Unmount] is lazy, so that
+// it waits for no request and for nobody who holds a file.
+//
+// Whatever might ask a server something happens in Prepare, before this
+// process serves anything. Later only the kernel's list of mounts is read.
+package mountpoint
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -13,80 +23,39 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
 // probeLimit bounds the wait for a mount's answer to statfs(2).
 const probeLimit = 3 * time.Second
 
-// mountEntry is one line of /proc/self/mountinfo.
-type mountEntry struct {
-	device     string // major:minor of its file system
-	mountpoint string
-	fstype     string
-}
-
-// mountAt gives the uppermost mount on a path, without asking its file
-// system anything. The path must be free of symbolic links.
-func mountAt(procRoot, path string) (m mountEntry, found bool, err error) {
-	text, err := os.ReadFile(filepath.Join(procRoot, "self/mountinfo"))
+// at gives the uppermost mount on a path, nil when there is none, without
+// asking its file system anything. The path must be free of symbolic links.
+func at(procRoot, path string) (top *mountinfo.Info, err error) {
+	f, err := os.Open(filepath.Join(procRoot, "self/mountinfo"))
 	if err != nil {
-		return mountEntry{}, false, fmt.Errorf("mounts: %w", err)
+		return nil, fmt.Errorf("mounts: %w", err)
 	}
-	for line := range bytes.Lines(text) {
-		entry, err := parseMount(string(line))
-		if err != nil {
-			return mountEntry{}, false, fmt.Errorf("mounts: %w", err)
-		}
-		// Later mounts come later in the list.
-		if entry.mountpoint == path {
-			m, found = entry, true
-		}
+	defer f.Close() //nolint:errcheck // it was only read
+	there, err := mountinfo.GetMountsFromReader(f, func(m *mountinfo.Info) (skip, stop bool) { return m.Mountpoint != path, false })
+	if err != nil {
+		return nil, fmt.Errorf("mounts: %w", err)
 	}
-	return m, found, nil
+	if len(there) == 0 {
+		return nil, nil //nolint:nilnil // no mount is an answer
+	}
+	return there[len(there)-1], nil // later mounts come later
 }
-
-// parseMount reads a line of mountinfo (proc_pid_mountinfo(5)): "36 35 98:0
-// /root /mount/point options optional… - type source superoptions".
-func parseMount(line string) (mountEntry, error) {
-	fields := strings.Fields(line)
-	for i := 6; i+1 < len(fields); i++ {
-		if fields[i] == "-" {
-			return mountEntry{device: fields[2], mountpoint: unescape(fields[4]), fstype: fields[i+1]}, nil
-		}
-	}
-	return mountEntry{}, fmt.Errorf("%.120q: not a line of mountinfo", line)
-}
-
-// unescape undoes what the kernel does to blanks, line feeds, backslashes and
-// hash signs in mountinfo: a backslash and three octal digits.
-func unescape(s string) string {
-	if !strings.Contains(s, `\`) {
-		return s
-	}
-	var b strings.Builder
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+3 < len(s) && isOctal(s[i+1]) && isOctal(s[i+2]) && isOctal(s[i+3]) {
-			b.WriteByte((s[i+1]-'0')<<6 | (s[i+2]-'0')<<3 | (s[i+3] - '0'))
-			i += 3
-			continue
-		}
-		b.WriteByte(s[i])
-	}
-	return b.String()
-}
-
-func isOctal(c byte) bool { return '0' <= c && c <= '7' }
 
 // isFUSE reports whether a file system is one that some process serves.
-func (m mountEntry) isFUSE() bool {
-	return m.fstype == "fuse" || strings.HasPrefix(m.fstype, "fuse.")
+func isFUSE(m *mountinfo.Info) bool {
+	return m.FSType == "fuse" || strings.HasPrefix(m.FSType, "fuse.")
 }
 
-// prepareMountpoint makes path ready to be mounted on and returns it free of
-// symbolic links: dead FUSE mounts on it are taken away, a live one is an
-// error, the directory is made when it is missing, and must be empty.
-func prepareMountpoint(procRoot, path string) (string, error) {
+// Prepare makes path ready to be mounted on and returns it free of symbolic
+// links. procRoot is where the host's /proc is.
+func Prepare(procRoot, path string) (string, error) {
 	if !filepath.IsAbs(path) || filepath.Clean(path) == "/" {
 		return "", fmt.Errorf("mountpoint %q: must be an absolute path other than /", path)
 	}
@@ -137,19 +106,16 @@ func checkEmpty(path string) error {
 // refuses a living one.
 func clearStale(procRoot, path string) error {
 	for {
-		m, found, err := mountAt(procRoot, path)
-		if err != nil {
+		m, err := at(procRoot, path)
+		if err != nil || m == nil || !isFUSE(m) {
 			return err
-		}
-		if !found || !m.isFUSE() {
-			return nil
 		}
 		dead, err := isDead(path)
 		if err != nil {
-			return fmt.Errorf("%s: the %s mount there %w", path, m.fstype, err)
+			return fmt.Errorf("%s: the %s mount there %w", path, m.FSType, err)
 		}
 		if !dead {
-			return fmt.Errorf("%s: a live %s file system is mounted there; stop its server first, or name another directory", path, m.fstype)
+			return fmt.Errorf("%s: a live %s file system is mounted there; stop its server first, or name another directory", path, m.FSType)
 		}
 		if err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 			return fmt.Errorf("%s: unmount what a dead server left: %w", path, err)

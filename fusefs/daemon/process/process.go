@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+// Package process tells a process from a later one that gets the same number:
+// by its start time, which costs nothing to keep, and by a pidfd (pidfd_open(2),
+// Linux 5.3), which can be waited for and signalled.
+package process
 
 import (
 	"bytes"
@@ -17,20 +20,20 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errNoProcess says that a process is gone, or that nothing but a zombie that
+// ErrGone says that a process is gone, or that nothing but a zombie that
 // waits for its parent is left of it.
-var errNoProcess = errors.New("no such process")
+var ErrGone = errors.New("no such process")
 
-// processes looks processes up below one /proc.
-type processes struct{ root string }
+// Table looks processes up below one /proc.
+type Table struct{ Root string }
 
-// startTime gives when the process started, in ticks after boot: with its PID
-// it names a process for good. errNoProcess when it is dead.
-func (p processes) startTime(pid int) (uint64, error) {
-	path := filepath.Join(p.root, strconv.Itoa(pid), "stat")
+// StartTime gives when the process started, in ticks after boot: with its PID
+// it names a process for good. ErrGone when it is dead.
+func (p Table) StartTime(pid int) (uint64, error) {
+	path := filepath.Join(p.Root, strconv.Itoa(pid), "stat")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
-		return 0, fmt.Errorf("process %d: %w", pid, errNoProcess)
+		return 0, fmt.Errorf("process %d: %w", pid, ErrGone)
 	}
 	if err != nil {
 		return 0, fmt.Errorf("process %d: %w", pid, err)
@@ -40,7 +43,7 @@ func (p processes) startTime(pid int) (uint64, error) {
 		return 0, fmt.Errorf("process %d: %s: %w", pid, path, err)
 	}
 	if dead {
-		return 0, fmt.Errorf("process %d: ended, its parent has not yet waited for it: %w", pid, errNoProcess)
+		return 0, fmt.Errorf("process %d: ended, its parent has not yet waited for it: %w", pid, ErrGone)
 	}
 	return start, nil
 }
@@ -74,38 +77,38 @@ func parseStat(text []byte) (start uint64, dead bool, err error) {
 	return start, dead, nil
 }
 
-// pidfd is a descriptor of one process, which can't be taken for another one
+// Handle is a descriptor of one process, which can't be taken for another one
 // that gets the same PID later.
-type pidfd struct{ file *os.File }
+type Handle struct{ file *os.File }
 
-// openPidfd opens the process with that PID if it is the one that started at
+// Open opens the process with that PID if it is the one that started at
 // start (pidfd_open(2), Linux 5.3).
-func (p processes) openPidfd(pid int, start uint64) (*pidfd, error) {
+func (p Table) Open(pid int, start uint64) (*Handle, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if errors.Is(err, unix.ESRCH) {
-		return nil, fmt.Errorf("process %d: %w", pid, errNoProcess)
+		return nil, fmt.Errorf("process %d: %w", pid, ErrGone)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("process %d: pidfd_open: %w", pid, err)
 	}
 	// Not non-blocking, so os does not put it into the poller: it is only
 	// ever asked with poll(2) here.
-	f := &pidfd{file: os.NewFile(uintptr(fd), "pidfd")}
+	f := &Handle{file: os.NewFile(uintptr(fd), "pidfd")}
 	// The PID may have been used again between the caller's look at it and
 	// pidfd_open; what is open now can't change under us any more.
-	now, err := p.startTime(pid)
+	now, err := p.StartTime(pid)
 	if err == nil && now != start {
-		err = fmt.Errorf("process %d: another process has this id now: %w", pid, errNoProcess)
+		err = fmt.Errorf("process %d: another process has this id now: %w", pid, ErrGone)
 	}
 	if err != nil {
-		f.close()
+		f.Close()
 		return nil, err
 	}
 	return f, nil
 }
 
-// kill sends SIGKILL; that the process is already gone is no error.
-func (f *pidfd) kill() error {
+// Kill sends SIGKILL; that the process is already gone is no error.
+func (f *Handle) Kill() error {
 	err := unix.PidfdSendSignal(int(f.file.Fd()), unix.SIGKILL, nil, 0)
 	if err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("pidfd_send_signal: %w", err)
@@ -113,8 +116,8 @@ func (f *pidfd) kill() error {
 	return nil
 }
 
-// wait returns when the process has ended, or ctx has.
-func (f *pidfd) wait(ctx context.Context) error {
+// Wait returns when the process has ended, or ctx has.
+func (f *Handle) Wait(ctx context.Context) error {
 	for {
 		// In slices, so that an ended ctx is seen.
 		polled := []unix.PollFd{{Fd: int32(f.file.Fd()), Events: unix.POLLIN}}
@@ -132,7 +135,8 @@ func (f *pidfd) wait(ctx context.Context) error {
 	}
 }
 
-func (f *pidfd) close() {
+// Close lets go of the process. A nil handle may be closed.
+func (f *Handle) Close() {
 	if f != nil {
 		f.file.Close() //nolint:errcheck // close(2) of a pidfd can't fail but for EBADF
 	}

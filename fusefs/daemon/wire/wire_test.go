@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+package wire
 
 import (
 	"bytes"
@@ -61,9 +61,9 @@ func TestDecodeRequest(t *testing.T) {
 		{"host's init owned", `{"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":1,"owned":true}}`, CodeInvalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := decodeRequest([]byte(tt.line))
+			_, err := DecodeRequest([]byte(tt.line))
 			if got := codeOf(err); got != tt.code {
-				t.Errorf("decodeRequest(%s): code %q (%v), want %q", tt.line, got, err, tt.code)
+				t.Errorf("DecodeRequest(%s): code %q (%v), want %q", tt.line, got, err, tt.code)
 			}
 		})
 	}
@@ -74,11 +74,11 @@ func codeOf(err error) string {
 	if err == nil {
 		return ""
 	}
-	return asError(err).Code
+	return AsError(err).Code
 }
 
 func TestDecodeRequestKeepsNumber(t *testing.T) {
-	r, err := decodeRequest([]byte(`{"n":7,"op":"dance"}`))
+	r, err := DecodeRequest([]byte(`{"n":7,"op":"dance"}`))
 	if err == nil || r.N != 7 {
 		t.Errorf("n = %d, error %v, want 7 and an error", r.N, err)
 	}
@@ -91,28 +91,28 @@ func FuzzDecodeRequest(f *testing.F) {
 	f.Add([]byte(`{"op":"list"} {`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		r, err := decodeRequest(line)
+		r, err := DecodeRequest(line)
 		if err != nil {
-			if e := asError(err); e.Code != CodeMalformed && e.Code != CodeInvalid {
+			if e := AsError(err); e.Code != CodeMalformed && e.Code != CodeInvalid {
 				t.Fatalf("code %q for a bad line: %v", e.Code, err)
 			}
-			if _, err := encodeLine(answer{N: r.N, Error: asError(err)}); err != nil {
+			if _, err := EncodeLine(Answer{N: r.N, Error: AsError(err)}); err != nil {
 				t.Fatalf("the error can't be answered: %v", err)
 			}
 			return
 		}
-		again, err := encodeLine(r)
+		again, err := EncodeLine(r)
 		if err != nil {
 			if len(line) < MaxLine/8 {
 				t.Fatalf("what was understood can't be written: %v", err)
 			}
 			return // escapes may make it longer than a line
 		}
-		back, err := decodeRequest(again)
+		back, err := DecodeRequest(again)
 		if err != nil {
 			t.Fatalf("%s: %v", again, err)
 		}
-		twice, err := encodeLine(back)
+		twice, err := EncodeLine(back)
 		if err != nil || !bytes.Equal(again, twice) {
 			t.Fatalf("encoded %s, decoded and encoded again %s (%v)", again, twice, err)
 		}
@@ -124,7 +124,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 	f.Add([]byte(`{"n":4,"error":{"code":"malformed","message":"no"}}`))
 	f.Add([]byte(`{"n":3,"containers":[{"id":"web","init_pid":1,"registered_at":"2026-01-02T03:04:05Z"}],"more":true}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if a, err := decodeAnswer(line); err == nil {
+		if a, err := DecodeAnswer(line); err == nil {
 			if _, err := json.Marshal(a); err != nil {
 				t.Fatalf("what was understood can't be written: %v", err)
 			}
@@ -142,11 +142,11 @@ func TestPage(t *testing.T) {
 		if rounds > 100 {
 			t.Fatal("no end")
 		}
-		fitting, more, err := page(all[len(got):])
+		fitting, more, err := Page(all[len(got):])
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := encodeLine(answer{Containers: fitting, More: more}); err != nil {
+		if _, err := EncodeLine(Answer{Containers: fitting, More: more}); err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, fitting...)
@@ -171,16 +171,16 @@ func TestLineReader(t *testing.T) {
 		{"some", "a\n\nbc\n", []string{"a", "", "bc"}, io.EOF},
 		{"unended", "a\nb", []string{"a"}, io.EOF},
 		{"longest", long + "\nb\n", []string{long, "b"}, io.EOF},
-		{"too long", "a\n" + long + "x\nb\n", []string{"a"}, errLineTooLong},
+		{"too long", "a\n" + long + "x\nb\n", []string{"a"}, ErrLineTooLong},
 	} {
 		for how, wrap := range map[string]func(io.Reader) io.Reader{
 			"whole": func(r io.Reader) io.Reader { return r }, "bytes": iotest.OneByteReader, "error with data": iotest.DataErrReader,
 		} {
 			t.Run(tt.name+", "+how, func(t *testing.T) {
-				l := lineReader{r: wrap(strings.NewReader(tt.in))}
+				l := LineReader{R: wrap(strings.NewReader(tt.in))}
 				var got []string
 				for {
-					line, err := l.read()
+					line, err := l.Read()
 					if err != nil {
 						if !errors.Is(err, tt.err) {
 							t.Errorf("error %v, want %v", err, tt.err)
@@ -199,21 +199,21 @@ func TestLineReader(t *testing.T) {
 
 // TestLineReaderResumes: a deadline in the middle of a line loses nothing.
 func TestLineReaderResumes(t *testing.T) {
-	l := lineReader{r: io.MultiReader(strings.NewReader("ab"), iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("cd\n"))))}
-	if line, err := l.read(); !errors.Is(err, iotest.ErrTimeout) {
+	l := LineReader{R: io.MultiReader(strings.NewReader("ab"), iotest.TimeoutReader(iotest.OneByteReader(strings.NewReader("cd\n"))))}
+	if line, err := l.Read(); !errors.Is(err, iotest.ErrTimeout) {
 		t.Fatalf("first: %q, %v; want a timeout", line, err)
 	}
-	if line, err := l.read(); err != nil || string(line) != "abcd" {
+	if line, err := l.Read(); err != nil || string(line) != "abcd" {
 		t.Errorf("second: %q, %v; want abcd", line, err)
 	}
 }
 
 func TestErrorText(t *testing.T) {
-	err := fmt.Errorf("register web: %w", errorf(CodeGone, "init %v", os.ErrNotExist))
-	if e := asError(err); e.Code != CodeGone || e.Message != "register web: init file does not exist" {
-		t.Errorf("asError gives %+v", *e)
+	err := fmt.Errorf("register web: %w", Errorf(CodeGone, "init %v", os.ErrNotExist))
+	if e := AsError(err); e.Code != CodeGone || e.Message != "register web: init file does not exist" {
+		t.Errorf("AsError gives %+v", *e)
 	}
-	if e := asError(os.ErrNotExist); e.Code != CodeInternal {
+	if e := AsError(os.ErrNotExist); e.Code != CodeInternal {
 		t.Errorf("an error without code is %q", e.Code)
 	}
 }
