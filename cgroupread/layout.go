@@ -95,7 +95,9 @@ func Detect(procRoot string) (*Layout, error) {
 
 // newLayout chooses a mount for each hierarchy in /proc/self/cgroup.
 func newLayout(members []membership, mountText []byte) (*Layout, error) {
-	all, err := mountinfo.GetMountsFromReader(bytes.NewReader(mountText), nil)
+	all, err := mountinfo.GetMountsFromReader(bytes.NewReader(mountText), func(m *mountinfo.Info) (skip, stop bool) {
+		return !strings.HasPrefix(m.Mountpoint, "/"), false // "(unreachable)"
+	})
 	if err != nil {
 		return nil, err
 	}
