@@ -41,6 +41,7 @@ func Measure(ctx context.Context, p Plan) ([]Result, error) {
 		} else {
 			run.cold(ctx)
 		}
+		run.progress(true)
 		results = append(results, summarize(p, mode, readers)...)
 		if ctx.Err() != nil {
 			break
@@ -59,9 +60,9 @@ type run struct {
 	told    time.Time // when Progress was called last
 }
 
-// progress is called between reads by one goroutine.
-func (r *run) progress() {
-	if now := time.Now(); r.plan.Progress != nil && now.Sub(r.told) >= progressEvery {
+// progress is called between reads by one goroutine, and at the end of a mode.
+func (r *run) progress(end bool) {
+	if now := time.Now(); r.plan.Progress != nil && (end || now.Sub(r.told) >= progressEvery) {
 		r.told = now
 		r.plan.Progress(Progress{Mode: r.mode, Done: min(now.Sub(r.start), r.plan.Duration), Total: r.plan.Duration})
 	}
@@ -123,7 +124,7 @@ func (r *run) hot(ctx context.Context) {
 				w <- a
 			}
 			turns.Wait()
-			r.progress()
+			r.progress(false)
 			if ctx.Err() != nil {
 				break
 			}
@@ -171,7 +172,7 @@ func (r *run) cold(ctx context.Context) {
 					reader.read(row, true)
 					n++
 					if i == 0 {
-						r.progress()
+						r.progress(false)
 					}
 				}
 			}

@@ -37,6 +37,7 @@ func colour(tree int) string {
 // to p99. Rows that timed nothing are written as such.
 func WriteSVG(w io.Writer, r Report) error {
 	p := plot{trees: distinct(r.Results, func(r Result) string { return r.Tree })}
+	slices.SortStableFunc(p.trees, func(a, b string) int { return kernelFirst(a) - kernelFirst(b) })
 	p.low, p.high = axisRange(r.Results)
 	p.y = headHeight
 	for _, mode := range distinct(r.Results, func(r Result) Mode { return r.Mode }) {
@@ -62,6 +63,14 @@ func distinct[T comparable](results []Result, field func(Result) T) []T {
 		}
 	}
 	return values
+}
+
+// kernelFirst sorts the tree that the others are compared with before them.
+func kernelFirst(tree string) int {
+	if tree == KernelTree {
+		return 0
+	}
+	return 1
 }
 
 // axisRange gives the axis' ends in nanoseconds: round numbers (1, 2 or 5
@@ -159,7 +168,7 @@ func (p *plot) sign(p50, y, p90, p99 float64, colour string) {
 func (p *plot) panel(mode Mode, results []Result) {
 	explanation := "one read after the other"
 	if mode == Cold {
-		explanation = fmt.Sprintf("one read each %v", ColdPeriod)
+		explanation = "one read each " + duration(float64(ColdPeriod))
 	}
 	p.text(margin, float64(p.y+22), `font-size="15" font-weight="bold"`, "%s: %s", mode, explanation)
 	p.text(plotWidth-margin, float64(p.y+22), `fill="#666" text-anchor="end"`, "p50, × kernel")
@@ -169,9 +178,11 @@ func (p *plot) panel(mode Mode, results []Result) {
 	for _, file := range distinct(results, func(r Result) string { return r.File }) {
 		p.text(margin, float64(p.y+18), `font-weight="bold"`, "%s", file)
 		p.y += fileHeight
-		for _, r := range results {
-			if r.File == file {
-				p.row(r)
+		for _, tree := range p.trees {
+			for _, r := range results {
+				if r.File == file && r.Tree == tree {
+					p.row(r)
+				}
 			}
 		}
 		p.y += 6
