@@ -101,6 +101,10 @@ func newLayout(members []membership, mountText []byte) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
+	table := mountTable{all: all, byID: make(map[int]*mountinfo.Info, len(all))}
+	for _, m := range all {
+		table.byID[m.ID] = m
+	}
 	l := &Layout{}
 	l.buffers.New = func() any {
 		// memory.stat has 1.5 to 3 kB, everything else less than 100 bytes.
@@ -109,7 +113,7 @@ func newLayout(members []membership, mountText []byte) (*Layout, error) {
 	}
 	withController := false
 	for _, m := range members {
-		best := chooseMount(all, m.controllers)
+		best := table.choose(m.controllers)
 		if best == nil {
 			continue
 		}
@@ -142,19 +146,25 @@ func newLayout(members []membership, mountText []byte) (*Layout, error) {
 	return l, nil
 }
 
-// chooseMount is the best of the mounts that show the hierarchy with these v1
+// mountTable is /proc/self/mountinfo with an index by mount ID.
+type mountTable struct {
+	all  []*mountinfo.Info
+	byID map[int]*mountinfo.Info
+}
+
+// choose is the best of the mounts that show the hierarchy with these v1
 // controllers (nil: cgroup2): one that can be reached rather than one with
 // another mount above it, then the one that shows most, then one below
 // /sys/fs/cgroup, then the first. nil if there is none.
-func chooseMount(all []*mountinfo.Info, controllers []string) *mountinfo.Info {
+func (t *mountTable) choose(controllers []string) *mountinfo.Info {
 	var best *mountinfo.Info
 	var bestRank [3]int
-	for _, m := range all {
+	for _, m := range t.all {
 		if !shows(m, controllers) || checkPath(m.Root) != nil {
 			continue
 		}
 		rank := [3]int{0, strings.Count(strings.TrimSuffix(m.Root, "/"), "/"), 1}
-		if isCovered(all, m) {
+		if t.isCovered(m) {
 			rank[0] = 1
 		}
 		if strings.Contains(m.Mountpoint, "/sys/fs/cgroup") {
@@ -188,20 +198,12 @@ func shows(m *mountinfo.Info, controllers []string) bool {
 // isCovered reports whether another mount lies on m or on a directory above it,
 // so that m's path leads elsewhere: any mount at or above m's place that m
 // doesn't hang below.
-func isCovered(all []*mountinfo.Info, m *mountinfo.Info) bool {
-	ancestors := map[int]bool{m.ID: true}
-	for at, steps := m, 0; at != nil && steps < len(all); steps++ {
-		var up *mountinfo.Info
-		for _, o := range all {
-			if o.ID == at.Parent && !ancestors[o.ID] {
-				up = o
-				ancestors[o.ID] = true
-				break
-			}
-		}
-		at = up
+func (t *mountTable) isCovered(m *mountinfo.Info) bool {
+	ancestors := make(map[int]bool)
+	for at := m; at != nil && !ancestors[at.ID]; at = t.byID[at.Parent] {
+		ancestors[at.ID] = true
 	}
-	for _, o := range all {
+	for _, o := range t.all {
 		if _, ok := below(o.Mountpoint, m.Mountpoint); ok && !ancestors[o.ID] {
 			return true
 		}
