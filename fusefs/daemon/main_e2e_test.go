@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	}
 	switch role {
 	case OwnServerCommand:
-		err = ServeOwn(context.Background(), os.NewFile(DeviceFD, "device"), os.NewFile(ControlFD, "control"), slog.New(slog.NewTextHandler(os.Stderr, nil)))
+		err = actAsOwnServer()
 	case serveRole:
 		err = actAsServe(os.Args[2], os.Args[3])
 	case runRole:
@@ -58,6 +58,13 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1) //nolint:forbidigo // this is the main function of these programs
 	}
+}
+
+// actAsOwnServer does what the hidden command does.
+func actAsOwnServer() error {
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
+	defer stop()
+	return ServeOwn(ctx, os.NewFile(DeviceFD, "device"), os.NewFile(ControlFD, "control"), slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 
 // actAsServe does what `serve` does.

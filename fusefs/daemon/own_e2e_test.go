@@ -80,6 +80,32 @@ func TestOwnServerNeverUsed(t *testing.T) {
 	}
 }
 
+// TestOwnServerToldToEnd: it takes the container along, rather than leave it
+// with files that nobody answers.
+func TestOwnServerToldToEnd(t *testing.T) {
+	testenv.RequireFUSE(t)
+	testenv.NoLeaks(t)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := SpawnOwn(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	init := livingProcess(t)
+	if _, err := own.Register(t.Context(), Registration{ID: "run", Cgroup: mustCgroup(t), InitPID: pidOf(init), Owned: true}); err != nil {
+		t.Fatalf("%v\n%s", err, own.Log())
+	}
+	if err := own.server.Signal(unix.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the container is gone", func() bool { return gone(pidOf(init)) })
+	if err := own.Close(); err != nil {
+		t.Errorf("close: %v\n%s", err, own.Log())
+	}
+}
+
 // TestOwnServerFails: a program that isn't ours says why it ended.
 func TestOwnServerFails(t *testing.T) {
 	testenv.RequireFUSE(t)

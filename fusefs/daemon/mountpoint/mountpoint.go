@@ -86,6 +86,9 @@ func Prepare(procRoot, path string) (string, error) {
 // would hide.
 func checkEmpty(path string) error {
 	dir, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return errors.New("is not a directory; if it is a symbolic link, name what it leads to")
+	}
 	if err != nil {
 		return err
 	}
