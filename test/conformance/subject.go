@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// A Subject is a directory whose files are checked.
+type Subject struct {
+	// Dir has the files at the paths that they have below /.
+	Dir string
+	// Files are the paths, without a leading slash.
+	Files []string
+	// Change makes the text of a file different from what it was, by other means
+	// than the file. nil, or a false: there is no such means.
+	Change func(path string) (possible bool, err error)
+	// Differs gives the reason why a check isn't passed, by the check's name or,
+	// if only for one file, by "NAME PATH".
+	Differs map[string]string
+}
+
+// A Check tests one file of a subject; the error says what is wrong.
+type Check func(s *Subject, path string) error
+
+// Checks returns all checks by name.
+func Checks() map[string]Check {
+	return map[string]Check{
+		"any size of reads gives the whole file":      chunks,
+		CheckOneSnapshot:                              oneSnapshot,
+		"offset 0 is fresh on a kept-open descriptor": fresh,
+		"a first read in the middle gives data":       middle,
+		"past the end there is nothing":               end,
+		"parallel pread on one descriptor is safe":    parallel,
+		"mode and owner are the host's":               modeAndOwner,
+		CheckSize:                                     vagueSize,
+		"every kind of read gives the whole file":     kinds,
+		CheckAsync:                 asynchronous,
+		"tools get the whole file": tools,
+		CheckWriting:               refusesWriting,
+		CheckInode:                 refusesChanges,
+		CheckEntries:               refusesEntries,
+		CheckOpen:                  manyOpen,
+		CheckHeld:                  manyHeld,
+		"poll says readable":       pollReadable,
+		"the directory lists it":   listed,
+	}
+}
+
+// The names that KernelDiffers and callers refer to.
+const (
+	CheckOneSnapshot = "reads on an open file see one snapshot"
+	CheckSize        = "the size misleads nobody"
+	CheckWriting     = "opening for writing is refused"
+	CheckInode       = "changes of the inode are refused"
+	CheckEntries     = "changes of the directory are refused"
+	CheckHeld        = "an open file never shows half of two texts"
+	CheckAsync       = "asynchronous reads give the whole file"
+	CheckOpen        = "10,000 open descriptors"
+)
+
+// KernelDiffers is where the kernel's own files differ from ours.
+func KernelDiffers() map[string]string {
+	const anew = "seq_file renders anew for a pread(2) that doesn't go on where the last one ended"
+	const roots = "procfs and sysfs let root do it"
+	return map[string]string{
+		CheckOneSnapshot: anew,
+		CheckHeld:        anew,
+		CheckWriting:     "procfs lets root open for writing; write(2) then gives EIO",
+		CheckInode:       roots + ", and it would change this machine",
+		CheckEntries:     "procfs has other words for it (ENOENT, EPERM), and nothing is to be tried on this machine's",
+	}
+}
+
+// Run runs all checks over all files of s as subtests of t.
+func Run(t *testing.T, s *Subject) {
+	t.Helper()
+	checks := Checks()
+	for _, name := range slices.Sorted(maps.Keys(checks)) {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			for _, path := range s.Files {
+				why, ok := s.Differs[name]
+				if !ok {
+					why, ok = s.Differs[name+" "+path]
+				}
+				if ok {
+					t.Logf("%s: not checked: %s", path, why)
+					continue
+				}
+				if err := checks[name](s, path); err != nil {
+					t.Errorf("%s: %s: %v", name, s.path(path), err)
+				}
+			}
+		})
+	}
+}
+
+// path is where a file of the subject is.
+func (s *Subject) path(file string) string { return filepath.Join(s.Dir, file) }

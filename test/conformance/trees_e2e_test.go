@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build e2e
+
+package conformance
+
+import (
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/test/conformance/served"
+)
+
+func TestMain(m *testing.M) { served.Main(m) }
+
+// files are the paths of the table of served files.
+func files() []string {
+	var paths []string
+	for _, f := range fusefs.Files() {
+		paths = append(paths, f.Path)
+	}
+	return paths
+}
+
+// A changer changes what a container's files say: its memory limit and, on
+// machines with more than one CPU, its quota, to a value other than the last.
+type changer struct {
+	cg *served.Cgroup
+
+	mu           sync.Mutex
+	memory, cpus int64
+}
+
+func (c *changer) change(path string) (bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if strings.HasSuffix(path, "meminfo") {
+		c.memory++
+		return true, c.cg.TrySetMemory(64<<20 + c.memory%1000<<12)
+	}
+	online, err := os.ReadFile("/sys/devices/system/cpu/online")
+	if err != nil || strings.TrimSpace(string(online)) == "0" {
+		return false, err
+	}
+	c.cpus++
+	return true, c.cg.TrySetCPUs(float64(1 + c.cpus%2))
+}
+
+func TestBoundTree(t *testing.T) {
+	s := served.Start(t)
+	cg := served.NewCgroup(t, "bound")
+	c := &changer{cg: cg}
+	Run(t, &Subject{Dir: s.Add("bound", cg), Files: files(), Change: c.change})
+	if errors := s.Errors("bound"); errors["cgroup-gone"]+errors["cgroup-unreadable"]+errors["host-unreadable"] > 0 {
+		t.Errorf("the server counted %v", errors)
+	}
+}
+
+// The shared tree, read by this process, whose own cgroup's view it is shown.
+func TestSharedTree(t *testing.T) {
+	s := served.Start(t)
+	Run(t, &Subject{Dir: s.Shared, Files: files()})
+	if errors := s.Errors(""); len(errors) > 0 {
+		t.Errorf("the server counted %v", errors)
+	}
+}
