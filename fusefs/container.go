@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fusefs
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs/view"
+)
+
+// lastGoodMaxAge is how old a text may be that is given because a new one
+// can't be had.
+const lastGoodMaxAge = 30 * time.Second
+
+// A Container is what a bound view is made from.
+type Container struct {
+	ID     string             // names the container's directory in the bound tree
+	Cgroup *cgroupread.Cgroup // Bound closes it
+	Policy view.Policy
+}
+
+// A container is a Container while a tree has it: what it was last shown, and
+// what went wrong.
+type container struct {
+	Container
+	host     *Host
+	failures failures
+	holds    holder       // guarded by the mu of the table that its handles are in
+	refs     atomic.Int64 // see release
+
+	mu   sync.Mutex
+	good map[uint16]*snapshot // the last good text of each file, by file number
+}
+
+// newContainer returns c with one reference, which the tree holds.
+func newContainer(h *Host, c Container) *container {
+	k := &container{
+		Container: c, host: h, good: map[uint16]*snapshot{},
+		failures: failures{log: h.log.With("container", c.ID, "cgroup", c.Cgroup.Paths().String())},
+	}
+	k.refs.Store(1)
+	return k
+}
+
+// release gives a reference back. When the tree has let go and no read uses
+// the container any more, its cgroup is closed.
+func (c *container) release() {
+	if c.refs.Add(-1) > 0 {
+		return
+	}
+	if err := c.Cgroup.Close(); err != nil {
+		c.failures.log.Warn("the cgroup can't be closed", "error", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.good {
+		c.host.pool.release(s)
+	}
+	c.good = nil
+}
+
+// render makes the text that the container is to be shown now, and remembers
+// it. The snapshot's reference is the caller's.
+func (c *container) render(f *File) (*snapshot, error) {
+	s := c.host.pool.get(c.host.now())
+	text, err := c.generate(f, s.text)
+	if err != nil {
+		c.host.pool.release(s)
+		return nil, err
+	}
+	s.text = text
+	c.keep(f, s)
+	return s, nil
+}
+
+// view returns what is to be shown: a new text or, if there is none to be had,
+// one of before. The snapshot's reference is the caller's.
+func (c *container) view(f *File) (*snapshot, error) {
+	s, err := c.render(f)
+	if err != nil {
+		return c.fallBack(f, err)
+	}
+	return s, nil
+}
+
+// generate asks the source, and makes an error of its panic: a bug must not
+// cost more than the file that has it.
+func (c *container) generate(f *File, dst []byte) (text []byte, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
+		}
+	}()
+	return f.source.Append(dst, moment{host: c.host, cgroup: c.Cgroup, policy: c.Policy})
+}
+
+// keep remembers s as the last good text of f.
+func (c *container) keep(f *File, s *snapshot) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.good == nil {
+		return
+	}
+	old := c.good[f.Number]
+	if old != nil && old.at.After(s.at) {
+		return
+	}
+	c.good[f.Number] = s.retain()
+	if old != nil {
+		c.host.pool.release(old)
+	}
+}
+
+// instead returns what is given in place of a text that can't be had: the last
+// good one, unless it is too old. The snapshot's reference is the caller's.
+func (c *container) instead(f *File) (*snapshot, bool) {
+	now := c.host.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.good[f.Number]
+	if s == nil || now.Sub(s.at) > lastGoodMaxAge {
+		return nil, false
+	}
+	return s.retain(), true
+}
+
+// fallBack answers a read for which render failed with err.
+func (c *container) fallBack(f *File, err error) (*snapshot, error) {
+	if s, ok := c.instead(f); ok {
+		c.failures.count(err, f.Path, "the last good text, for at most "+lastGoodMaxAge.String())
+		return s, nil
+	}
+	c.failures.count(err, f.Path, "an error")
+	return nil, err
+}

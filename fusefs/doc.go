@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fusefs serves containers' views of /proc and /sys as files.
+//
+// # From a read to a text
+//
+//	kernel → go-fuse → filesystem → Tree → container → source → text
+//	          (device)  (node ids)  (whose)  (last good)  (one file)
+//
+// A [File] is a row of the table of served files (files.go): its path, and its
+// source, which turns the host's numbers and a cgroup's numbers into the text.
+// A view is the directory tree that the table describes:
+//
+//	proc/cpuinfo
+//	proc/meminfo
+//	sys/devices/system/cpu/online
+//
+// There are two trees of views. [Bound] has one directory per registered
+// container with a view below it; each file belongs to its container for good,
+// whoever reads it. [Shared] is a single view (LXCFS's layout) in which each
+// reader sees the container that it is in itself (package locate).
+//
+// # Adding a file
+//
+// One row in files.go and one source: a type with the method
+//
+//	Append(dst []byte, m moment) ([]byte, error)
+//
+// The directory listing, the list of files to bind, the documentation's check
+// and the tests all read the table.
+//
+// # Inodes and handles
+//
+// An inode number says slot and file: slot<<16 | file number. A slot is one
+// container (0: the top of the tree) and is never given again; file numbers
+// stand in the table and never change their meaning. So a number that the
+// kernel remembers means the same to whichever process answers, and nothing
+// is counted: a FORGET is a no-op.
+//
+// Files are opened with direct I/O and without a size: the kernel keeps none
+// of their text. An open file handle owns the text that its reads give, a
+// snapshot: a read at offset 0 renders anew, a read anywhere else goes on in
+// the handle's snapshot, so that a pass sees one moment whatever the size of
+// its reads. A handle without a snapshot costs this process nothing, however
+// many a container holds open; snapshots are bounded per container
+// (handles.go), and past the bound the one read least recently is dropped.
+// Reading on in a dropped snapshot is an error (EIO), never another moment's
+// text.
+//
+// # Freshness and failure
+//
+// A cgroup's files are read at each rendering; the host's are shared between
+// containers for at most 10 ms (the text of cpuinfo for 1 s, as long as the
+// same CPUs are online). When the cgroup can't be read, the last good text is
+// given for at most 30 s, then EIO: never an empty file and never the host's.
+// Failures are counted per container and logged once per container and cause.
+// What a failed request tells its caller is chosen in one function (errno.go).
+//
+// # Serving
+//
+// The process that mounts need not be the one that serves: [OpenDevice] gives
+// a descriptor of /dev/fuse, [MountDevice] makes a mount of it, [Serve] answers
+// it, in any order and in any process that has the descriptor.
+//
+// A request is answered by the goroutine that read it. No lock is held while a
+// file is read, nothing here touches a path below a mount that it serves,
+// nothing is pushed into the kernel's caches, and the only descriptors opened
+// while serving are those of cgroups and of readers' /proc directories. A
+// reader's signal (FUSE INTERRUPT) doesn't cut an answer short: procfs's reads
+// aren't interruptible either, an EINTR would surprise programs, and a
+// rendering takes microseconds.
+//
+// # Locks
+//
+// Each guards fields and is held for a few instructions; none is taken while
+// another is held, except Bound.mu and Shared.mu, under which a container's
+// reference count changes (an atomic):
+//
+//	Bound.mu, Shared.mu   which containers there are
+//	handleTable.mu        which handle holds which snapshot
+//	container.mu          the last good texts
+//	failures.mu           counts, and what was logged
+package fusefs

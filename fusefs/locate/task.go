@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package locate
+
+import (
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread"
+)
+
+// A namespace is told apart by the device and inode number of its nsfs file
+// (namespaces(7)). An inode number is given again only after the namespace has
+// ended, so two numbers are comparable while one of the two is held open.
+type namespace struct {
+	dev, ino uint64
+}
+
+// statNamespace tells which namespace the link at path, relative to dir, is.
+func statNamespace(dir int, path string) (namespace, error) {
+	var st unix.Stat_t
+	if err := retry(func() error { return unix.Fstatat(dir, path, &st, 0) }); err != nil {
+		return namespace{}, fmt.Errorf("namespace: %s: %w", path, err)
+	}
+	return namespace{dev: st.Dev, ino: st.Ino}, nil
+}
+
+// A task is a thread or process, held by its directory in /proc: as long as
+// the descriptor leads anywhere, it leads to this one, never to another that
+// was given its number later.
+type task struct {
+	proc string // "/proc"
+	id   int    // TID or PID, in the numbering of proc
+	dir  int    // O_PATH descriptor of proc/id
+}
+
+// openTask takes hold of the thread with this number.
+func openTask(proc string, id int) (task, error) {
+	path := proc + "/" + strconv.Itoa(id)
+	dir, err := openat(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return task{}, fmt.Errorf("process: %s: %w", path, err)
+	}
+	return task{proc: proc, id: id, dir: dir}, nil
+}
+
+// close lets go of the task.
+func (t task) close() { _ = unix.Close(t.dir) } // an O_PATH descriptor has nothing left to fail
+
+// path names a file of the task in error messages.
+func (t task) path(name string) string {
+	return t.proc + "/" + strconv.Itoa(t.id) + "/" + name
+}
+
+// cgroup returns the task's cgroup.
+func (t task) cgroup(layout *cgroupread.Layout) (cgroupread.Paths, error) {
+	text, err := t.read("cgroup")
+	if err != nil {
+		return cgroupread.Paths{}, err
+	}
+	paths, err := layout.OfText(text)
+	if err != nil {
+		return cgroupread.Paths{}, fmt.Errorf("process: %s: %w", t.path("cgroup"), err)
+	}
+	return paths, nil
+}
+
+// namespace tells which PID namespace the task is in.
+func (t task) namespace() (namespace, error) {
+	ns, err := statNamespace(t.dir, "ns/pid")
+	if err != nil {
+		return namespace{}, fmt.Errorf("process %d: %w", t.id, err)
+	}
+	return ns, nil
+}
+
+// A spaceFile holds a PID namespace open.
+type spaceFile struct {
+	namespace
+	fd int
+}
+
+// openNamespace holds the PID namespace of the task open, so that its inode
+// number stays its own until close.
+func (t task) openNamespace() (spaceFile, error) {
+	fd, err := openat(t.dir, "ns/pid", unix.O_RDONLY)
+	if err != nil {
+		return spaceFile{}, fmt.Errorf("namespace: %s: %w", t.path("ns/pid"), err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		_ = unix.Close(fd) // the stat's error is the one to report
+		return spaceFile{}, fmt.Errorf("namespace: %s: %w", t.path("ns/pid"), err)
+	}
+	return spaceFile{namespace{dev: st.Dev, ino: st.Ino}, fd}, nil
+}
+
+// close lets go of the namespace.
+func (s spaceFile) close() { _ = unix.Close(s.fd) } // opened for reading: nothing left to fail
+
+// read returns the whole of a small file of the task.
+func (t task) read(name string) ([]byte, error) {
+	fd, err := openat(t.dir, name, unix.O_RDONLY)
+	if err != nil {
+		return nil, fmt.Errorf("process: %s: %w", t.path(name), err)
+	}
+	defer func() { _ = unix.Close(fd) }() // opened for reading: nothing left to fail
+	buf := make([]byte, 4096)             // a status file has some 1.5 kB, a cgroup file on v1 less than 1
+	for used := 0; ; {
+		var n int
+		if err := retry(func() (err error) {
+			n, err = unix.Read(fd, buf[used:])
+			return err
+		}); err != nil {
+			return nil, fmt.Errorf("process: %s: %w", t.path(name), err)
+		}
+		used += n
+		if n == 0 {
+			return buf[:used], nil
+		}
+		if used < len(buf) {
+			continue
+		}
+		if used >= maxText {
+			return nil, fmt.Errorf("process: %s: longer than %d bytes", t.path(name), maxText)
+		}
+		buf = append(buf, make([]byte, len(buf))...)
+	}
+}
+
+// openat opens with O_CLOEXEC, again when a signal gets in between.
+func openat(dir int, path string, flags int) (fd int, err error) {
+	err = retry(func() (err error) {
+		fd, err = unix.Openat(dir, path, flags|unix.O_CLOEXEC, 0)
+		return err
+	})
+	return fd, err
+}
+
+// retry repeats a call that a signal interrupted (Go's preemption uses them).
+func retry(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fusefs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// What our mounts are called in /proc/PID/mountinfo.
+const (
+	mountSource = "procfs-shim"
+	mountType   = "fuse.procfs-shim"
+)
+
+// maxRead is the longest READ that the kernel sends, in bytes: what cat(1)
+// reads at once. Longer read(2)s are split.
+const maxRead = 128 << 10
+
+// device is where the kernel's FUSE is.
+const device = "/dev/fuse"
+
+// OpenDevice opens /dev/fuse, for one mount. The descriptor is closed by
+// execve(2); pass it to another process that is to serve or mount it by
+// os/exec's ExtraFiles. As long as any process holds it, readers wait for an
+// answer rather than get ENOTCONN: whoever neither mounts nor serves any more
+// closes it.
+func OpenDevice() (*os.File, error) {
+	// Not os.Open, which would make it non-blocking: go-fuse's readers block.
+	fd, err := unix.Open(device, unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENXIO) || errors.Is(err, unix.ENODEV) {
+		return nil, fmt.Errorf("open FUSE device: %s: %w (load the fuse module: modprobe fuse)", device, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open FUSE device: %s: %w", device, err)
+	}
+	return os.NewFile(uintptr(fd), device), nil
+}
+
+// MountDevice mounts a descriptor that OpenDevice gave on the directory
+// target, in the calling thread's mount namespace: read-only, nosuid, nodev,
+// noexec, readable for all users as far as the files' modes allow, which the
+// kernel checks. Nobody needs to serve it yet: readers wait until somebody does
+// (see Serve). To undo it, unmount target.
+func MountDevice(dev *os.File, target string) error {
+	options := strings.Join([]string{
+		fmt.Sprintf("fd=%d", dev.Fd()),
+		fmt.Sprintf("rootmode=%o", unix.S_IFDIR|0o555),
+		fmt.Sprintf("user_id=%d", os.Geteuid()),
+		fmt.Sprintf("group_id=%d", os.Getegid()),
+		"allow_other",
+		// The kernel, which knows the ids of an idmapped mount, checks modes;
+		// what requests say of the caller's ids means nothing then.
+		"default_permissions",
+		fmt.Sprintf("max_read=%d", maxRead),
+	}, ",")
+	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := unix.Mount(mountSource, target, mountType, flags, options); err != nil {
+		return fmt.Errorf("mount: %s: %w", target, err)
+	}
+	return nil
+}
+
+// IsDead says whether path leads into a FUSE mount whose server is gone
+// (ENOTCONN, "Transport endpoint is not connected").
+func IsDead(path string) bool {
+	var st unix.Statfs_t
+	for {
+		err := unix.Statfs(path, &st)
+		if !errors.Is(err, unix.EINTR) {
+			return errors.Is(err, unix.ENOTCONN)
+		}
+	}
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fusefs
+
+// A Tree is what [Serve] serves: a *[Bound] or a *[Shared].
+//
+// Its methods take inode numbers apart into slots and nodes; see the package
+// comment. None is called while a lock of this package is held.
+type Tree interface {
+	// layout returns the host, and the nodes below each slot.
+	layout() (*Host, nodes)
+	// has says whether there is a view in this slot. The top of a tree, slot 0,
+	// is one itself or else the directory of those in the other slots.
+	has(slot uint64) bool
+	// slotNamed and slotAfter look up and list the entries of the top of a tree
+	// that is not a view itself.
+	slotNamed(name string) (slot uint64, ok bool)
+	slotAfter(slot uint64) (next uint64, name string, ok bool)
+	// read returns the snapshot that the request is answered from, whose
+	// reference is the caller's.
+	read(r readRequest) (*snapshot, error)
+	// measure returns the length of the text that the reader would see now.
+	measure(slot uint64, f *File, reader uint32) (int, error)
+	// released is told that a handle was closed.
+	released(slot, handle uint64)
+}
+
+// A readRequest is a READ that is to be answered.
+type readRequest struct {
+	slot   uint64
+	file   *File
+	handle uint64
+	offset uint64
+	reader uint32 // TID, 0 when not visible
+}
+
+// from finds the snapshot to answer from: at offset 0 a new one, elsewhere the
+// handle's. render makes a new one and says for whom it is.
+func (r readRequest) from(t *handleTable, render func() (*snapshot, *container, error)) (*snapshot, error) {
+	if r.offset > 0 {
+		switch s, state := t.get(r.handle); state {
+		case kept:
+			return s, nil
+		case lost:
+			return nil, errSnapshotGone
+		case unread: // a first read in the middle is as good as one at the start
+		}
+	}
+	s, c, err := render()
+	if err != nil {
+		return nil, err
+	}
+	if r.offset > 0 {
+		return t.putFirst(r.handle, &c.holds, s), nil
+	}
+	t.put(r.handle, &c.holds, s)
+	return s, nil
+}
