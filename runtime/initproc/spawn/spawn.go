@@ -69,6 +69,10 @@ func (e *StepError) Error() string { return e.Step + ": " + e.Errno.Error() }
 // Unwrap gives the errno.
 func (e *StepError) Unwrap() error { return e.Errno }
 
+// IsExec says that everything else went well and the program itself can't be
+// executed.
+func (e *StepError) IsExec() bool { return e.Step == stepName(stepExec) }
+
 // firstFree is where the parent's own descriptors for the child start, so that
 // giving the child its 0, 1, 2 … can't overwrite one that is still needed.
 const firstFree = 64
