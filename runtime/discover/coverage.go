@@ -3,6 +3,7 @@
 package discover
 
 import (
+	"fmt"
 	"os"
 	"slices"
 	"strconv"
@@ -24,11 +25,16 @@ type Coverage struct {
 
 // Coverage looks at every process of a container that All or Resolve has just
 // returned. destinations are the covered files as the container sees them
-// ("/proc/meminfo"). Processes that end meanwhile don't count. No file of the
-// container is opened: only /proc/PID is read.
-func (f *Finder) Coverage(c Container, destinations []string) Coverage {
+// ("/proc/meminfo"). Processes that end meanwhile don't count; the error is
+// attach.ErrGone when init has ended. No file of the container is opened: only
+// /proc/PID is read.
+func (f *Finder) Coverage(c Container, destinations []string) (Coverage, error) {
 	var out Coverage
-	covered := map[string]bool{f.link(c.InitPID, "ns/mnt"): true}
+	home := f.link(c.InitPID, "ns/mnt")
+	if home == "" {
+		return out, fmt.Errorf("coverage of %s: process %d: %w", c, c.InitPID, attach.ErrGone)
+	}
+	covered := map[string]bool{home: true}
 	for _, pid := range c.PIDs {
 		ns := f.link(pid, "ns/mnt")
 		if ns == "" {
@@ -42,7 +48,7 @@ func (f *Finder) Coverage(c Container, destinations []string) Coverage {
 		}
 		out.HeldOpen += f.heldOpen(pid, destinations)
 	}
-	return out
+	return out, nil
 }
 
 // isCovered tells whether a process sees a file of ours at any destination:

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/runtime/attach"
 )
 
 // Roots says where to look.
@@ -120,7 +121,7 @@ func (f *Finder) All() ([]Container, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := f.containerdIDs()
+	known := f.containerdIDs(pids)
 	groups := map[string]*group{}
 	for _, pid := range pids {
 		paths, err := f.layout.OfProcess(f.roots.Proc, pid)
@@ -140,7 +141,7 @@ func (f *Finder) All() ([]Container, error) {
 	}
 	var all []Container
 	for _, g := range groups {
-		if c, ok := f.container(g); ok {
+		if c, ok := f.container(g, known); ok {
 			all = append(all, c)
 		}
 	}
@@ -198,7 +199,7 @@ func (f *Finder) controllers() []string {
 // container makes a container of a group: its init, its cgroup, the engine that
 // a witness names. ok is false where everything has ended meanwhile and where
 // nobody confirms that it is one.
-func (f *Finder) container(g *group) (Container, bool) {
+func (f *Finder) container(g *group, known func(namespace, id string) bool) (Container, bool) {
 	c := Container{ID: g.id, Engine: g.engine, Namespace: g.namespace, top: g.top}
 	var members []process
 	for _, pid := range g.pids {
@@ -212,7 +213,7 @@ func (f *Finder) container(g *group) (Container, bool) {
 		return c, false
 	}
 	if c.Engine == "" {
-		if c.Engine, c.Namespace = f.witness(g.id, first); c.Engine == "" {
+		if c.Engine, c.Namespace = f.witness(g.id, first, known); c.Engine == "" {
 			return c, false
 		}
 	}
@@ -263,7 +264,8 @@ func (f *Finder) cut(p cgroupread.Paths, top, id string) (cgroupread.Paths, erro
 }
 
 // Same tells whether a container that was found before still has the same init
-// process in the same cgroup; the error says what became of it. Ask while
+// process in the same cgroup; the error says what became of it, and matches
+// attach.ErrGone where the process has ended. Ask while
 // holding the process (attach.Open), and the answer stays true.
 func (f *Finder) Same(c Container) error {
 	start, err := f.startTime(c.InitPID)
@@ -271,7 +273,7 @@ func (f *Finder) Same(c Container) error {
 		return fmt.Errorf("container %s: %w", c, err)
 	}
 	if start != c.StartTime {
-		return fmt.Errorf("container %s: init process %d: %w: the number is another process' now", c, c.InitPID, errNoProcess)
+		return fmt.Errorf("container %s: init process %d: %w: the number is another process' now", c, c.InitPID, attach.ErrGone)
 	}
 	paths, err := f.layout.OfProcess(f.roots.Proc, c.InitPID)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/runtime/attach"
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
 
@@ -179,6 +180,20 @@ func TestSame(t *testing.T) {
 	}
 }
 
+// A containerd with state directories of its own is known by its shims.
+func TestContainerdBesideTheDefault(t *testing.T) {
+	h, f := synthetic(t)
+	addProcess(h, 3000, 1, "0::/system.slice/own.service\n", "3000", "1", "containerd-shim-runc-v2", "-namespace", "prod", "-id", "db")
+	h.Write("proc/3000/comm", "containerd-shim\n")
+	link(h, "proc/3000/cwd", h.Path("srv/state/io.containerd.runtime.v2.task/prod/db"))
+	h.Write("srv/state/io.containerd.runtime.v2.task/prod/db/init.pid", "3001")
+	addProcess(h, 3001, 3000, "0::/prod/db\n", "3001 1", "11")
+	c, err := f.Resolve("db")
+	if err != nil || c.Engine != Containerd || c.Namespace != "prod" || c.InitPID != 3001 {
+		t.Errorf("%+v, %v", c, err)
+	}
+}
+
 func TestDockerNamesFromTheSocket(t *testing.T) {
 	_, f := synthetic(t)
 	socket := filepath.Join(t.TempDir(), "docker.sock")
@@ -226,7 +241,12 @@ func TestCoverage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := f.Coverage(c, []string{"/proc/meminfo"}), (Coverage{Elsewhere: 1, HeldOpen: 2}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
+	got, err := f.Coverage(c, []string{"/proc/meminfo"})
+	if want := (Coverage{Elsewhere: 1, HeldOpen: 2}); err != nil || got != want {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	h.Remove("proc/2001")
+	if _, err := f.Coverage(c, nil); !errors.Is(err, attach.ErrGone) {
+		t.Errorf("init has ended: %v", err)
 	}
 }

@@ -5,13 +5,14 @@ package discover
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/procfs-shim/procfs-shim/runtime/attach"
 )
 
 // process is what /proc/PID/{status,stat} say of one, proc(5).
@@ -25,9 +26,6 @@ type process struct {
 	depth int // PID namespaces it is in, from procfs's down
 }
 
-// errNoProcess says that a process ended, or that there never was one.
-var errNoProcess = errors.New("no such process")
-
 func (f *Finder) file(pid int, name string) string {
 	return filepath.Join(f.roots.Proc, strconv.Itoa(pid), name)
 }
@@ -36,7 +34,7 @@ func (f *Finder) process(pid int) (process, error) {
 	p := process{pid: pid}
 	status, err := os.ReadFile(f.file(pid, "status"))
 	if err != nil {
-		return p, fmt.Errorf("process %d: %w", pid, errNoProcess)
+		return p, fmt.Errorf("process %d: %w", pid, attach.ErrGone)
 	}
 	for line := range strings.Lines(string(status)) {
 		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":")
@@ -70,7 +68,7 @@ func (f *Finder) process(pid int) (process, error) {
 func (f *Finder) startTime(pid int) (uint64, error) {
 	stat, err := os.ReadFile(f.file(pid, "stat"))
 	if err != nil {
-		return 0, fmt.Errorf("process %d: %w", pid, errNoProcess)
+		return 0, fmt.Errorf("process %d: %w", pid, attach.ErrGone)
 	}
 	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
 	const state, start = 3, 22

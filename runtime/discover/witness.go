@@ -6,16 +6,29 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
-// containerdIDs reads containerd's state directories once: STATE/io.containerd.
-// runtime.v2.task/NAMESPACE/ID is there from a container's creation to its
-// deletion.
-func (f *Finder) containerdIDs() func(namespace, id string) bool {
-	ids := map[[2]string]bool{}
+// taskDir is where containerd keeps a directory for each container from its
+// creation to its deletion: STATE/taskDir/NAMESPACE/ID.
+const taskDir = "io.containerd.runtime.v2.task"
+
+// containerdIDs reads the state directories of every containerd once: those of
+// the roots, and those in which the shims among the host's processes work.
+func (f *Finder) containerdIDs(pids []int) func(namespace, id string) bool {
+	roots := map[string]bool{}
 	for _, root := range f.roots.Containerd {
-		for _, runtime := range []string{"io.containerd.runtime.v2.task", "io.containerd.runtime.v1.linux"} {
-			dir := filepath.Join(root, runtime)
+		roots[root] = true
+	}
+	for _, pid := range pids {
+		if root, ok := f.shimState(pid); ok {
+			roots[root] = true
+		}
+	}
+	ids := map[[2]string]bool{}
+	for root := range roots {
+		for _, dir := range []string{filepath.Join(root, taskDir), filepath.Join(root, "io.containerd.runtime.v1.linux")} {
 			for _, namespace := range names(dir) {
 				for _, id := range names(filepath.Join(dir, namespace)) {
 					ids[[2]string{namespace, id}] = true
@@ -24,6 +37,22 @@ func (f *Finder) containerdIDs() func(namespace, id string) bool {
 		}
 	}
 	return func(namespace, id string) bool { return ids[[2]string{namespace, id}] }
+}
+
+// shimState is the state directory of the containerd that a shim works for: its
+// working directory is STATE/taskDir/NAMESPACE/ID. Anybody can call a program
+// containerd-shim, so only root's are believed, or our own user's.
+func (f *Finder) shimState(pid int) (string, bool) {
+	comm, err := os.ReadFile(f.file(pid, "comm"))
+	if err != nil || !strings.HasPrefix(string(comm), "containerd-shim") {
+		return "", false
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(f.file(pid, ""), &st); err != nil || st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+		return "", false
+	}
+	tasks := filepath.Dir(filepath.Dir(f.link(pid, "cwd")))
+	return filepath.Dir(tasks), filepath.Base(tasks) == taskDir
 }
 
 func names(dir string) []string {
@@ -41,13 +70,12 @@ func names(dir string) []string {
 // witness says whose container a bare ID is: docker run --cgroup-parent and
 // Kubernetes with the cgroupfs driver make such cgroups. The state directories
 // are asked first, then the process that started init and waits for its end.
-func (f *Finder) witness(id string, first process) (engine, namespace string) {
+func (f *Finder) witness(id string, first process, known func(namespace, id string) bool) (engine, namespace string) {
 	for _, root := range f.roots.Docker {
 		if _, err := os.Lstat(filepath.Join(root, "containers", id)); err == nil {
 			return Docker, ""
 		}
 	}
-	known := f.containerdIDs()
 	if known("k8s.io", id) {
 		return Containerd, "k8s.io"
 	}
