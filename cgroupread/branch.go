@@ -80,12 +80,12 @@ func (b *branch) cut(n int) { b.levels = b.levels[:n] }
 // caller then asks gone, once for all files that it missed.
 func (b *branch) read(l *level, name string, buf *[]byte) ([]byte, error) {
 	text, err := readAt(b.fd, l.up+name, buf)
-	switch err {
-	case nil:
+	if err == nil {
 		return text, nil
-	case unix.ENOENT, unix.ENODEV:
-		// ENODEV: the file was removed between open and read, with its cgroup
-		// or because its controller was turned off.
+	}
+	// ENODEV: the file was removed between open and read, with its cgroup or
+	// because its controller was turned off.
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 		return nil, nil
 	}
 	return nil, fmt.Errorf("read cgroup: %s: %w", b.file(l, name), err)
@@ -139,7 +139,7 @@ func readAt(dirfd int, name string, buf *[]byte) ([]byte, error) {
 			*buf = append(*buf, make([]byte, max(n, 1024))...)
 		}
 		got, err := unix.Pread(fd, (*buf)[n:], int64(n))
-		if err == unix.EINTR {
+		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err != nil {
@@ -159,7 +159,7 @@ func readAt(dirfd int, name string, buf *[]byte) ([]byte, error) {
 func openat(dirfd int, name string, flags int) (int, error) {
 	for {
 		fd, err := unix.Openat(dirfd, name, flags, 0)
-		if err != unix.EINTR {
+		if !errors.Is(err, unix.EINTR) {
 			return fd, err
 		}
 	}

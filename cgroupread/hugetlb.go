@@ -3,6 +3,7 @@
 package cgroupread
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -85,7 +86,7 @@ func (c *Cgroup) hugePageSizes(r *reading, l *level) []pageSize {
 		name = "."
 	}
 	fd, err := openat(r.b.fd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
-	if err == unix.ENOENT || err == unix.ENODEV {
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 		r.missed = true
 		return nil
 	}

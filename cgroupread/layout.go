@@ -101,10 +101,7 @@ func newLayout(members []membership, mountText []byte) (*Layout, error) {
 	if err != nil {
 		return nil, err
 	}
-	table := mountTable{all: all, byID: make(map[int]*mountinfo.Info, len(all))}
-	for _, m := range all {
-		table.byID[m.ID] = m
-	}
+	table := newMountTable(all)
 	l := &Layout{}
 	l.buffers.New = func() any {
 		// memory.stat has 1.5 to 3 kB, everything else less than 100 bytes.
@@ -146,35 +143,67 @@ func newLayout(members []membership, mountText []byte) (*Layout, error) {
 	return l, nil
 }
 
-// mountTable is /proc/self/mountinfo with an index by mount ID.
+// mountTable is /proc/self/mountinfo with indexes.
 type mountTable struct {
-	all  []*mountinfo.Info
-	byID map[int]*mountinfo.Info
+	all      []*mountinfo.Info
+	byID     map[int]*mountinfo.Info
+	byParent map[int][]*mountinfo.Info
+}
+
+func newMountTable(all []*mountinfo.Info) *mountTable {
+	t := &mountTable{
+		all:      all,
+		byID:     make(map[int]*mountinfo.Info, len(all)),
+		byParent: make(map[int][]*mountinfo.Info, len(all)),
+	}
+	for _, m := range all {
+		t.byID[m.ID] = m
+		t.byParent[m.Parent] = append(t.byParent[m.Parent], m)
+	}
+	return t
 }
 
 // choose is the best of the mounts that show the hierarchy with these v1
-// controllers (nil: cgroup2): one that can be reached rather than one with
-// another mount above it, then the one that shows most, then one below
-// /sys/fs/cgroup, then the first. nil if there is none.
+// controllers (nil: cgroup2): the one that shows most, then one below
+// /sys/fs/cgroup, then the first. nil if there is none, or none that other
+// mounts don't hide.
 func (t *mountTable) choose(controllers []string) *mountinfo.Info {
 	var best *mountinfo.Info
-	var bestRank [3]int
+	var bestRank [2]int
 	for _, m := range t.all {
-		if !shows(m, controllers) || checkPath(m.Root) != nil {
+		if !shows(m, controllers) || checkPath(m.Root) != nil || t.isCovered(m) {
 			continue
 		}
-		rank := [3]int{0, strings.Count(strings.TrimSuffix(m.Root, "/"), "/"), 1}
-		if t.isCovered(m) {
-			rank[0] = 1
-		}
+		rank := [2]int{strings.Count(strings.TrimSuffix(m.Root, "/"), "/"), 1}
 		if strings.Contains(m.Mountpoint, "/sys/fs/cgroup") {
-			rank[2] = 0
+			rank[1] = 0
 		}
 		if best == nil || slices.Compare(rank[:], bestRank[:]) < 0 {
 			best, bestRank = m, rank
 		}
 	}
 	return best
+}
+
+// isCovered reports whether m's path leads to another mount: one lies on m
+// itself, or, for m or a mount that it hangs below, beside it in the same parent
+// on a directory above.
+func (t *mountTable) isCovered(m *mountinfo.Info) bool {
+	for _, o := range t.byParent[m.ID] {
+		if o != m && o.Mountpoint == m.Mountpoint {
+			return true
+		}
+	}
+	seen := make(map[int]bool)
+	for at := m; at != nil && !seen[at.ID]; at = t.byID[at.Parent] {
+		seen[at.ID] = true
+		for _, o := range t.byParent[at.Parent] {
+			if rel, ok := below(o.Mountpoint, at.Mountpoint); ok && rel != "" && o.ID != at.Parent {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // shows reports whether m is a mount of the hierarchy with these controllers.
@@ -193,22 +222,6 @@ func shows(m *mountinfo.Info, controllers []string) bool {
 		}
 	}
 	return true
-}
-
-// isCovered reports whether another mount lies on m or on a directory above it,
-// so that m's path leads elsewhere: any mount at or above m's place that m
-// doesn't hang below.
-func (t *mountTable) isCovered(m *mountinfo.Info) bool {
-	ancestors := make(map[int]bool)
-	for at := m; at != nil && !ancestors[at.ID]; at = t.byID[at.Parent] {
-		ancestors[at.ID] = true
-	}
-	for _, o := range t.all {
-		if _, ok := below(o.Mountpoint, m.Mountpoint); ok && !ancestors[o.ID] {
-			return true
-		}
-	}
-	return false
 }
 
 // probe looks at what a mount shows: the controllers of a cgroup2, and whether a

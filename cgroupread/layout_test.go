@@ -115,6 +115,11 @@ func TestDetectChoosesMount(t *testing.T) {
 			"memory", "/mnt", "/",
 		},
 		{
+			"one beside a mount that is hidden itself", "0::/\n",
+			"3 2 0:3 / /sys/fs/cgroup rw - tmpfs none rw\n4 2 0:4 / /sys rw - sysfs none rw\n5 4 0:5 / /sys/fs/cgroup rw - cgroup2 none rw\n",
+			"memory", "/sys/fs/cgroup", "/",
+		},
+		{
 			"one that lies above another mount", "0::/\n",
 			"3 2 0:3 / /sys/fs/cgroup rw - tmpfs none rw\n4 3 0:4 / /sys/fs/cgroup rw - cgroup2 none rw\n",
 			"memory", "/sys/fs/cgroup", "/",
@@ -164,6 +169,7 @@ func TestDetectModes(t *testing.T) {
 		{"v1", "1:memory:/\n", v1, cgroupread.V1, nil},
 		{"v1 with a cgroup2 that isn't mounted", "1:memory:/\n0::/\n", v1, cgroupread.V1, nil},
 		{"hybrid", "1:memory:/\n0::/\n", v1 + unified, cgroupread.Hybrid, nil},
+		{"hybrid with its cgroup2 hidden", "1:memory:/\n0::/\n", v1 + unified + "6 5 0:6 / /c rw - tmpfs none rw\n", cgroupread.V1, nil},
 		{"v2", "0::/\n", unified, cgroupread.V2, nil},
 		{"v2 and systemd's own", "1:name=systemd:/\n0::/\n", named + unified, cgroupread.V2, nil},
 		{"nothing but systemd's own", "1:name=systemd:/\n", named, 0, cgroupread.ErrNoCgroups},

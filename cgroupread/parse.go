@@ -4,6 +4,7 @@ package cgroupread
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"time"
 
@@ -27,7 +28,7 @@ func parseLimit(text []byte) (limits.Limit, error) {
 		return limits.None(), nil
 	}
 	n, err := parseUint(text)
-	if err == errTooLarge {
+	if errors.Is(err, errTooLarge) {
 		return limits.None(), nil
 	}
 	if err != nil {
