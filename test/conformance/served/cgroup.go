@@ -48,6 +48,16 @@ func NewCgroup(t testing.TB, name string) *Cgroup {
 	return c
 }
 
+// RootCgroup is the root of every hierarchy, for processes of tests to be in.
+func RootCgroup(t testing.TB) *Cgroup {
+	t.Helper()
+	layout, err := testenv.CgroupLayout()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Cgroup{Path: "/", t: t, v2: layout == "v2"}
+}
+
 // Child makes a cgroup below c.
 func (c *Cgroup) Child(name string) *Cgroup {
 	c.t.Helper()
