@@ -65,6 +65,7 @@ func TestCapturedTree(t *testing.T) {
 		{"debian12-v1", false, cpulist.Range(0, 1), "1", limits.To(16 * mib), true},
 		{"debian12-v2", true, cpulist.Range(0, 3), "3", limits.To(16 * mib), true},
 		{"debian12-v2-64cpu", true, cpulist.Range(0, 63), "63", limits.To(16 * mib), true},
+		{"debian12-v2-arm64", true, cpulist.Range(0, 3), "3", limits.To(16 * mib), true},
 	} {
 		t.Run(c.host, func(t *testing.T) {
 			l := detect(t, fixture.Load(t, c.host))
