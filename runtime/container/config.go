@@ -15,6 +15,7 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/runtime/attach"
+	"github.com/procfs-shim/procfs-shim/runtime/rootfs"
 	"github.com/procfs-shim/procfs-shim/runtime/state"
 )
 
@@ -39,6 +40,10 @@ type Config struct {
 	// Bundle is the directory that relative paths of Spec count from; "" where
 	// it has none.
 	Bundle string
+	// Overlay is mounted by init, in the container's mount namespace, so that
+	// nobody else ever sees it. Its directories exist, and its Target is Spec's
+	// root. nil where the root is there already.
+	Overlay *rootfs.Overlay
 	// CgroupPath is as runtime/cgroup takes it ("/procfs-shim/ID").
 	CgroupPath string
 	Layout     *cgroupread.Layout
@@ -103,6 +108,9 @@ func (c Config) check() (Config, error) {
 	}
 	if !filepath.IsAbs(root.Path) || filepath.Clean(root.Path) == "/" {
 		return c, fmt.Errorf("root file system: %q: must be an absolute path, or one below the bundle, and not the host's own root (which an overlay can show)", root.Path)
+	}
+	if c.Overlay != nil && filepath.Clean(c.Overlay.Target) != filepath.Clean(root.Path) {
+		return c, fmt.Errorf("root file system: %s: is not where the overlay is mounted (%s)", root.Path, c.Overlay.Target)
 	}
 	spec.Mounts = append([]specs.Mount(nil), spec.Mounts...)
 	for i, m := range spec.Mounts {

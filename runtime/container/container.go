@@ -120,7 +120,11 @@ func (c *Container) startInit() error {
 	}
 	defer program.Close()
 	if c.config.Init {
-		if err := canReap(program, spec.Root.Path); err != nil {
+		roots := []string{spec.Root.Path}
+		if c.config.Overlay != nil {
+			roots = c.config.Overlay.Lower
+		}
+		if err := canReap(program, roots...); err != nil {
 			return err
 		}
 	}
@@ -196,7 +200,9 @@ func (c *Container) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	setup := &initproc.Setup{Spec: c.config.Spec, Cgroups: cgroups, Rlimits: rlimits, Reaper: c.config.Init}
+	setup := &initproc.Setup{
+		Spec: c.config.Spec, Overlay: c.config.Overlay, Cgroups: cgroups, Rlimits: rlimits, Reaper: c.config.Init,
+	}
 	var files []*os.File
 	if c.config.Views != nil {
 		trees, err := c.config.Views.Views(ctx, c.cgroup.Paths(), c.init.PID)

@@ -97,22 +97,33 @@ func interpreter(program *os.File) (string, error) {
 	return "", nil
 }
 
-// canReap says why a PID 1 of ours could not be executed in the container. It
-// is executed there when the host's files are out of reach.
-func canReap(program *os.File, root string) error {
+// canReap says why a PID 1 of ours could not be executed in a container whose
+// root file system is made of these directories. It is executed there when the
+// host's files are out of reach.
+func canReap(program *os.File, roots ...string) error {
 	loader, err := interpreter(program)
 	if err != nil || loader == "" {
 		return err
 	}
+	for _, root := range roots {
+		if err = isIn(root, loader); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("init in the container: this build of the program is dynamically linked and needs %s there: %w "+
+		"(build it with CGO_ENABLED=0)", loader, err)
+}
+
+// isIn says why path isn't there with root as the root directory.
+func isIn(root, path string) error {
 	dir, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("root file system: %s: %w", root, err)
 	}
 	defer unix.Close(dir)
-	found, err := unix.Openat2(dir, loader, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
+	found, err := unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
 	if err != nil {
-		return fmt.Errorf("init in the container: this build of the program is dynamically linked and needs %s there: %w "+
-			"(build it with CGO_ENABLED=0)", loader, err)
+		return err
 	}
 	return unix.Close(found)
 }

@@ -210,7 +210,7 @@ func loopbackUp() error {
 // tree makes the mount namespace and enters it.
 func (p *process) tree(views []*os.File) error {
 	defer closeAll(views)
-	plan := mounts.Plan{Spec: p.spec, Cgroups: p.setup.Cgroups}
+	plan := mounts.Plan{Spec: p.spec, Overlay: p.setup.Overlay, Cgroups: p.setup.Cgroups}
 	for i, f := range views {
 		plan.Views = append(plan.Views, attach.Tree{File: f, Destination: p.setup.Views[i]})
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/runtime/initproc/mounts"
 	"github.com/procfs-shim/procfs-shim/runtime/initproc/spawn"
+	"github.com/procfs-shim/procfs-shim/runtime/rootfs"
 )
 
 // Kind says what a message is; see the package comment.
@@ -44,6 +45,8 @@ type Message struct {
 type Setup struct {
 	// Spec is the OCI config, checked, with an absolute root path.
 	Spec *specs.Spec `json:"spec"`
+	// Overlay is mounted before anything else; its target is the config's root.
+	Overlay *rootfs.Overlay `json:"overlay,omitempty"`
 	// Cgroups is what a mount of type cgroup shows.
 	Cgroups []mounts.CgroupDir `json:"cgroups,omitempty"`
 	// Views are the destinations of the detached mounts that come with the

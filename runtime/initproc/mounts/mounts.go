@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/runtime/attach"
+	"github.com/procfs-shim/procfs-shim/runtime/rootfs"
 )
 
 // CgroupDir is what a mount of type cgroup shows of one hierarchy.
@@ -32,6 +33,8 @@ type Plan struct {
 	// Terminal, and of Linux the devices, sysctls, masked and readonly paths
 	// and the root's propagation.
 	Spec *specs.Spec
+	// Overlay is mounted first, when it isn't nil; its Target is the root.
+	Overlay *rootfs.Overlay
 	// Cgroups are the hierarchies that a mount of type cgroup shows.
 	Cgroups []CgroupDir
 	// Views are placed over the container's /proc and /sys.
@@ -52,6 +55,11 @@ func Open(p Plan) (*Root, error) {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 		return nil, fmt.Errorf("make the host's mounts slaves: %w", err)
 	}
+	if p.Overlay != nil {
+		if err := p.Overlay.Mount(); err != nil {
+			return nil, err
+		}
+	}
 	root := p.Spec.Root.Path
 	at, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -59,10 +67,11 @@ func Open(p Plan) (*Root, error) {
 	}
 	target := os.NewFile(uintptr(at), root)
 	defer target.Close()
-	dir, err := cloneTree(at, "", true)
+	fd, err := unix.OpenTree(at, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
 	if err != nil {
 		return nil, fmt.Errorf("root file system: %s: bind mount: %w", root, err)
 	}
+	dir := os.NewFile(uintptr(fd), root) // errors about what lies below show its name
 	r := &Root{plan: p, dir: dir}
 	if err := attachRoot(dir, target); err != nil {
 		dir.Close()
