@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -121,6 +122,27 @@ func (b *branch) gone() error {
 // maxFile is far above what any interface file holds; it bounds memory should
 // one misbehave.
 const maxFile = 1 << 20
+
+// bufferPool keeps the buffers that files are read into.
+type bufferPool struct{ pool sync.Pool }
+
+// memory.stat has 1.5 to 3 kB, everything else less than 100 bytes.
+const bufferSize = 8 << 10
+
+func (p *bufferPool) get() *[]byte {
+	if buf, ok := p.pool.Get().(*[]byte); ok {
+		return buf
+	}
+	buf := make([]byte, bufferSize)
+	return &buf
+}
+
+// put takes a buffer back, unless a file of unusual length made it grow.
+func (p *bufferPool) put(buf *[]byte) {
+	if len(*buf) <= 4*bufferSize {
+		p.pool.Put(buf)
+	}
+}
 
 // readAt opens name below dirfd and reads it to its end. The error is a bare
 // errno.

@@ -4,7 +4,6 @@ package cgroupread
 
 import (
 	"fmt"
-	"sync"
 	"sync/atomic"
 )
 
@@ -14,7 +13,7 @@ import (
 // use: one on v2, up to four on v1.
 type Cgroup struct {
 	paths   Paths
-	buffers *sync.Pool
+	buffers *bufferPool
 
 	// Branches by purpose, nil where no hierarchy has the controller. They are
 	// the same one where the hierarchy is the same.
@@ -125,8 +124,8 @@ func (c *Cgroup) read(b *branch, pass func(r *reading)) error {
 		return err
 	}
 	defer func() { _ = c.release() }()
-	r := &reading{b: b, buf: c.buffers.Get().(*[]byte)}
-	defer c.buffers.Put(r.buf)
+	r := &reading{b: b, buf: c.buffers.get()}
+	defer c.buffers.put(r.buf)
 	pass(r)
 	// A gone cgroup explains every other error, so it comes first.
 	if r.missed || r.err != nil {

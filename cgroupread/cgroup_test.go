@@ -232,44 +232,76 @@ func TestOddFiles(t *testing.T) {
 		bad                    bool
 		check                  func(r result) bool
 	}{
-		{name: "limit 0 is a limit", host: "debian12-v2", file: v2 + "memory.max", text: "0\n",
-			check: func(r result) bool { return r.memory.Max() == limits.To(0) }},
-		{name: "v1 limit 0 is a limit", host: "debian12-hybrid", file: v1Memory + "memory.limit_in_bytes", text: "0\n",
-			check: func(r result) bool { return r.memory.Max() == limits.To(0) }},
-		{name: "2^63 is no limit", host: "debian12-v2", file: v2 + "memory.max", text: "9223372036854775808\n",
-			check: func(r result) bool { return r.memory.Max() == limits.To(512*mib) }},
-		{name: "v1 PAGE_COUNTER_MAX is no limit", host: "debian12-hybrid", file: v1Memory + "memory.limit_in_bytes", text: "9223372036854771712\n",
-			check: func(r result) bool { return r.memory.Max() == limits.To(512*mib) }},
-		{name: "no memory.max", host: "debian12-v2", file: v2 + "memory.max", remove: true,
-			check: func(r result) bool { return r.memory.Max() == limits.To(512*mib) && r.memory[0].Usage > 0 }},
-		{name: "no memory.stat", host: "debian12-v2", file: v2 + "memory.stat", remove: true,
+		{
+			name: "limit 0 is a limit", host: "debian12-v2", file: v2 + "memory.max", text: "0\n",
+			check: func(r result) bool { return r.memory.Max() == limits.To(0) },
+		},
+		{
+			name: "v1 limit 0 is a limit", host: "debian12-hybrid", file: v1Memory + "memory.limit_in_bytes", text: "0\n",
+			check: func(r result) bool { return r.memory.Max() == limits.To(0) },
+		},
+		{
+			name: "2^63 is no limit", host: "debian12-v2", file: v2 + "memory.max", text: "9223372036854775808\n",
+			check: func(r result) bool { return r.memory.Max() == limits.To(512*mib) },
+		},
+		{
+			name: "v1 PAGE_COUNTER_MAX is no limit", host: "debian12-hybrid", file: v1Memory + "memory.limit_in_bytes", text: "9223372036854771712\n",
+			check: func(r result) bool { return r.memory.Max() == limits.To(512*mib) },
+		},
+		{
+			name: "no memory.max", host: "debian12-v2", file: v2 + "memory.max", remove: true,
+			check: func(r result) bool { return r.memory.Max() == limits.To(512*mib) && r.memory[0].Usage > 0 },
+		},
+		{
+			name: "no memory.stat", host: "debian12-v2", file: v2 + "memory.stat", remove: true,
 			check: func(r result) bool {
 				return r.memory[0].Stat == limits.MemoryStat{} && r.memory.Max() == limits.To(256*mib)
-			}},
-		{name: "v1 without swap accounting", host: "debian12-hybrid", file: "sys/fs/cgroup/memory" + fixture.Base + "/memory.memsw.limit_in_bytes", remove: true,
-			check: func(r result) bool { return r.memory.SwapMax() == limits.None() }},
-		{name: "v1 without use_hierarchy", host: "debian12-hybrid", file: "sys/fs/cgroup/memory" + fixture.Base + "/memory.use_hierarchy", remove: true,
-			check: func(r result) bool { return len(r.memory) == 2 }},
-		{name: "v1 parent that doesn't limit its children", host: "debian12-hybrid", file: "sys/fs/cgroup/memory" + fixture.Base + "/memory.use_hierarchy", text: "0\n",
-			check: func(r result) bool { return len(r.memory) == 1 && r.memory.Max() == limits.To(256*mib) }},
-		{name: "v1 container that wouldn't limit children", host: "debian12-hybrid", file: v1Memory + "memory.use_hierarchy", text: "0\n",
-			check: func(r result) bool { return len(r.memory) == 2 }},
-		{name: "no cpu.max", host: "debian12-v2", file: v2 + "cpu.max", remove: true,
-			check: func(r result) bool { l, ok := r.cpu.Tightest(); return ok && l.Path == fixture.Base }},
-		{name: "v1 tighter than its parent", host: "debian12-hybrid", file: v1CPU + "cpu.cfs_quota_us", text: "20000\n",
+			},
+		},
+		{
+			name: "v1 without swap accounting", host: "debian12-hybrid", file: "sys/fs/cgroup/memory" + fixture.Base + "/memory.memsw.limit_in_bytes", remove: true,
+			check: func(r result) bool { return r.memory.SwapMax() == limits.None() },
+		},
+		{
+			name: "v1 without use_hierarchy", host: "debian12-hybrid", file: "sys/fs/cgroup/memory" + fixture.Base + "/memory.use_hierarchy", remove: true,
+			check: func(r result) bool { return len(r.memory) == 2 },
+		},
+		{
+			name: "v1 parent that doesn't limit its children", host: "debian12-hybrid", file: "sys/fs/cgroup/memory" + fixture.Base + "/memory.use_hierarchy", text: "0\n",
+			check: func(r result) bool { return len(r.memory) == 1 && r.memory.Max() == limits.To(256*mib) },
+		},
+		{
+			name: "v1 container that wouldn't limit children", host: "debian12-hybrid", file: v1Memory + "memory.use_hierarchy", text: "0\n",
+			check: func(r result) bool { return len(r.memory) == 2 },
+		},
+		{
+			name: "no cpu.max", host: "debian12-v2", file: v2 + "cpu.max", remove: true,
+			check: func(r result) bool { l, ok := r.cpu.Tightest(); return ok && l.Path == fixture.Base },
+		},
+		{
+			name: "v1 tighter than its parent", host: "debian12-hybrid", file: v1CPU + "cpu.cfs_quota_us", text: "20000\n",
 			check: func(r result) bool {
 				l, _ := r.cpu.Tightest()
 				n, _ := l.Quota.CPUs()
 				return l.Path == fixture.Container && n == 1
-			}},
-		{name: "v1 quota without a period", host: "debian12-hybrid", file: "sys/fs/cgroup/cpu" + fixture.Base + "/cpu.cfs_period_us", remove: true,
-			check: func(r result) bool { _, ok := r.cpu.Tightest(); return !ok }},
-		{name: "no effective cpuset", host: "debian12-v2", file: v2 + "cpuset.cpus.effective", remove: true,
-			check: func(r result) bool { return r.cpu.Effective.String() == "0-3" }},
-		{name: "v1 empty effective cpuset", host: "debian12-hybrid", file: v1Cpuset + "cpuset.effective_cpus", text: "\n",
-			check: func(r result) bool { return r.cpu.Effective.String() == "0-1" }},
-		{name: "text longer than the buffer", host: "debian12-v2", file: v2 + "memory.stat", text: strings.Repeat("unknown_key 1\n", 3000) + "anon 5\n",
-			check: func(r result) bool { return r.memory[0].Stat.Anon == 5 }},
+			},
+		},
+		{
+			name: "v1 quota without a period", host: "debian12-hybrid", file: "sys/fs/cgroup/cpu" + fixture.Base + "/cpu.cfs_period_us", remove: true,
+			check: func(r result) bool { _, ok := r.cpu.Tightest(); return !ok },
+		},
+		{
+			name: "no effective cpuset", host: "debian12-v2", file: v2 + "cpuset.cpus.effective", remove: true,
+			check: func(r result) bool { return r.cpu.Effective.String() == "0-3" },
+		},
+		{
+			name: "v1 empty effective cpuset", host: "debian12-hybrid", file: v1Cpuset + "cpuset.effective_cpus", text: "\n",
+			check: func(r result) bool { return r.cpu.Effective.String() == "0-1" },
+		},
+		{
+			name: "text longer than the buffer", host: "debian12-v2", file: v2 + "memory.stat", text: strings.Repeat("unknown_key 1\n", 3000) + "anon 5\n",
+			check: func(r result) bool { return r.memory[0].Stat.Anon == 5 },
+		},
 
 		{name: "empty limit", host: "debian12-v2", file: v2 + "memory.max", text: "", bad: true},
 		{name: "negative limit", host: "debian12-v2", file: v2 + "memory.high", text: "-5\n", bad: true},

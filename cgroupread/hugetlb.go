@@ -137,7 +137,7 @@ func pageSizesIn(names []string) []pageSize {
 // parsePageSize reads "64KB", "2MB" or "1GB", as mem_fmt in mm/hugetlb_cgroup.c
 // writes it.
 func parsePageSize(text string) (bytes uint64, ok bool) {
-	shift := 0
+	var shift int
 	switch {
 	case strings.HasSuffix(text, "KB"):
 		shift = 10

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/moby/sys/mountinfo"
 )
@@ -57,7 +56,7 @@ type Layout struct {
 	mode    Mode
 	v1      []*Hierarchy // in the order of /proc/self/cgroup
 	unified *Hierarchy   // nil if cgroup2 isn't mounted
-	buffers sync.Pool    // *[]byte, shared by all handles
+	buffers bufferPool   // shared by all handles
 }
 
 // Detect finds the hierarchies that the calling process sees, from
@@ -103,11 +102,6 @@ func newLayout(members []membership, mountText []byte) (*Layout, error) {
 	}
 	table := newMountTable(all)
 	l := &Layout{}
-	l.buffers.New = func() any {
-		// memory.stat has 1.5 to 3 kB, everything else less than 100 bytes.
-		b := make([]byte, 8<<10)
-		return &b
-	}
 	withController := false
 	for _, m := range members {
 		best := table.choose(m.controllers)

@@ -101,7 +101,8 @@ func TestPathsPath(t *testing.T) {
 func TestPathsEqual(t *testing.T) {
 	a := mustPaths(t, "/u", map[string]string{"memory": "/m"})
 	for _, b := range []Paths{
-		{}, mustPaths(t, "/u", nil), mustPaths(t, "", map[string]string{"memory": "/m"}),
+		{},
+		mustPaths(t, "/u", nil), mustPaths(t, "", map[string]string{"memory": "/m"}),
 		mustPaths(t, "/v", map[string]string{"memory": "/m"}), mustPaths(t, "/u", map[string]string{"memory": "/n"}),
 		mustPaths(t, "/u", map[string]string{"memory": "/m", "cpu": "/m"}),
 	} {

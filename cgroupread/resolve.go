@@ -92,8 +92,8 @@ func (l *Layout) OfDir(path string) (Paths, error) {
 	h, rel, ok := l.mountOf(wanted)
 	if !ok {
 		// /sys/fs/cgroup/cpu is a symbolic link where cpu and cpuacct share one.
-		if real, err := filepath.EvalSymlinks(wanted); err == nil {
-			h, rel, ok = l.mountOf(real)
+		if target, err := filepath.EvalSymlinks(wanted); err == nil {
+			h, rel, ok = l.mountOf(target)
 		}
 	}
 	if ok {

@@ -119,8 +119,11 @@ func TestOperations(t *testing.T) {
 			name, want string
 			got        Set
 		}{
-			{"Intersect", c.and, a.Intersect(b)}, {"Minus", c.minus, a.Minus(b)}, {"Union", c.or, a.Union(b)},
-			{"Intersect swapped", c.and, b.Intersect(a)}, {"Union swapped", c.or, b.Union(a)},
+			{"Intersect", c.and, a.Intersect(b)},
+			{"Minus", c.minus, a.Minus(b)},
+			{"Union", c.or, a.Union(b)},
+			{"Intersect swapped", c.and, b.Intersect(a)},
+			{"Union swapped", c.or, b.Union(a)},
 		} {
 			if op.got.String() != op.want || !op.got.Equal(mustParse(t, op.want)) {
 				t.Errorf("%q %s %q = %q, want %q", c.a, op.name, c.b, op.got, op.want)
