@@ -30,7 +30,7 @@ func (c *Container) Delete(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deleteTime)
 	defer cancel()
 	if c.init != nil {
-		if err := c.init.Signal(unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) && !errors.Is(err, os.ErrClosed) {
+		if err := c.init.Signal(unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("delete container %s: kill: %w", c.config.ID, err)
 		}
 		if _, err := c.Wait(ctx); err != nil {

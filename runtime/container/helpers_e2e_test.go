@@ -26,7 +26,6 @@ import (
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/runtime/container"
 	"github.com/procfs-shim/procfs-shim/runtime/initproc"
-	"github.com/procfs-shim/procfs-shim/runtime/rootfs"
 	"github.com/procfs-shim/procfs-shim/test/testenv"
 )
 
@@ -347,49 +346,6 @@ func (st *started) line(t *testing.T) string {
 	return ""
 }
 
-// overHostRoot puts f on a thread in a mount namespace of its own, with an
-// overlay over the host's root at the path that f gets.
-func overHostRoot(t *testing.T, f func(root string)) {
-	t.Helper()
-	testenv.RequireOverlay(t)
-	const base = "/var/lib/procfs-shim-data"
-	if err := os.MkdirAll(base, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := os.MkdirTemp(base, "test-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := rootfs.Remove(dir); err != nil {
-			t.Error(err)
-		}
-		_ = os.Remove(base) // unless somebody else uses it
-	})
-	onThread(func() {
-		if unix.Gettid() == unix.Getpid() {
-			t.Error("the main thread can't have a mount namespace of its own in a test")
-			return
-		}
-		overlay := rootfs.Layers(dir, "/")
-		err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS)
-		if err == nil {
-			err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
-		}
-		if err == nil {
-			err = overlay.Prepare()
-		}
-		if err == nil {
-			err = overlay.Mount()
-		}
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		f(overlay.Target)
-	})
-}
-
 // field gives the line of text that starts with key, less the key.
 func field(text, key string) string {
 	for line := range strings.Lines(text) {
@@ -407,5 +363,3 @@ func resources(memory int64) *specs.LinuxResources {
 
 // ownerVariable makes the test binary a program that runs one container.
 const ownerVariable = "PROCFS_SHIM_TEST_OWNER"
-
-func ownerMain() int { return 1 }

@@ -160,9 +160,17 @@ func errnoOf(err error) unix.Errno {
 // Pidfd is the process's descriptor (pidfd_open(2)); it stays the Process's.
 func (p *Process) Pidfd() *os.File { return p.pidfd }
 
-// Signal sends sig to the process. It can't reach another one, however late.
+// Signal sends sig to the process. It can't reach another one, however late:
+// ESRCH when it has ended, also after Close.
 func (p *Process) Signal(sig unix.Signal) error {
-	return unix.PidfdSendSignal(int(p.pidfd.Fd()), sig, nil, 0)
+	conn, err := p.pidfd.SyscallConn()
+	if err != nil {
+		return unix.ESRCH
+	}
+	sendErr := error(unix.ESRCH)
+	// Control keeps the number ours meanwhile, whoever closes it.
+	_ = conn.Control(func(fd uintptr) { sendErr = unix.PidfdSendSignal(int(fd), sig, nil, 0) })
+	return sendErr
 }
 
 // Wait waits until the process has ended and reaps it. Once only.
