@@ -391,6 +391,11 @@ func TestGone(t *testing.T) {
 				if !errors.Is(memory, cgroupread.ErrGone) || !errors.Is(cpu, cgroupread.ErrGone) {
 					t.Errorf("%s: Memory: %v, CPU: %v, want ErrGone", when, memory, cpu)
 				}
+				// The hybrid host's cgroups have no hugetlb files to miss, but
+				// cgroup.controllers.
+				if _, err := cg.Hugetlb(); !errors.Is(err, cgroupread.ErrGone) {
+					t.Errorf("%s: Hugetlb: %v, want ErrGone", when, err)
+				}
 			}
 			gone("removed")
 			if _, err := l.Open(cg.Paths()); !errors.Is(err, cgroupread.ErrGone) {

@@ -31,9 +31,10 @@ func (c *Cgroup) Hugetlb() (limits.HugetlbChain, error) {
 	var chain limits.HugetlbChain
 	err := c.read(b, func(r *reading) {
 		// Levels without the controller are below those with it, so the one
-		// below the root tells for all.
+		// below the root tells for all. The container's is asked first because
+		// only its files tell that it is gone.
 		top := &b.levels[len(b.levels)-1]
-		if b.unified && !r.hasController(top, "hugetlb") {
+		if b.unified && !r.hasController(&b.levels[0], "hugetlb") && !r.hasController(top, "hugetlb") {
 			return
 		}
 		sizes := c.hugePageSizes(r, top)
