@@ -28,7 +28,7 @@ type node struct {
 	parent   *node   // the top directory's is itself
 	children []*node // nil for a file
 	file     *File   // nil for a directory
-	like               // a file's own; a directory's are fixed
+	like             // a file's own; a directory's are fixed
 }
 
 // A nodes holds the nodes of a view, by number. It doesn't change once made.

@@ -40,6 +40,7 @@ const stopTime = 10 * time.Second
 func Start(t testing.TB) *Server {
 	t.Helper()
 	testenv.RequireFUSE(t)
+	leaveNothing(t)
 	dir := t.TempDir()
 	s := &Server{Shared: filepath.Join(dir, "shared"), Bound: filepath.Join(dir, "bound"), t: t}
 	for _, at := range []string{s.Shared, s.Bound} {
@@ -61,6 +62,28 @@ func Start(t testing.TB) *Server {
 		s.stop()
 	})
 	return s
+}
+
+// leaveNothing fails the test when it ends with more mounts, descriptors or
+// goroutines than it has now. Others' processes and cgroups may come and go
+// meanwhile: those of the test are looked after where they are made.
+func leaveNothing(t testing.TB) {
+	t.Helper()
+	before, err := testenv.Take()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		leaks, err := before.Since()
+		if err != nil {
+			t.Error(err)
+		}
+		for _, leak := range leaks {
+			if leak.Kind == testenv.Mounts || leak.Kind == testenv.Descriptors || leak.Kind == testenv.Goroutines {
+				t.Errorf("left behind: %v", leak)
+			}
+		}
+	})
 }
 
 // stop unmounts and ends the server. One that doesn't end waits for itself:
