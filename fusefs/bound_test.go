@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -75,7 +76,7 @@ func TestFreshAtOffset0(t *testing.T) {
 	h := r.open("c/proc/meminfo")
 	for _, mib := range []int{64, 65, 66} {
 		r.host.Write(r.limitFile(), fmt.Sprintln(mib<<20))
-		if got := field(t, h.must(maxRead, 0), "MemTotal"); got != fmt.Sprint(mib<<10) {
+		if got := field(t, h.must(maxRead, 0), "MemTotal"); got != strconv.Itoa(mib<<10) {
 			t.Errorf("MemTotal is %s kB with a limit of %d MiB", got, mib)
 		}
 	}

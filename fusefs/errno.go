@@ -41,6 +41,8 @@ const (
 
 // outcomes says what becomes of an error: the first row whose error it is
 // (errors.Is) counts.
+//
+//nolint:gochecknoglobals // a constant table
 var outcomes = []struct {
 	is    error
 	errno unix.Errno

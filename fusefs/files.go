@@ -49,7 +49,9 @@ type moment struct {
 }
 
 // files is the table of served files. Numbers from 16 on are files';
-// directories have those below (nodes.go).
+// directories have those below.
+//
+//nolint:gochecknoglobals // a constant table
 var files = []File{
 	{
 		Path: "proc/cpuinfo", Number: 16, Mode: 0o444, Static: true, BindByDefault: true,
@@ -70,6 +72,8 @@ var files = []File{
 
 // directories numbers the directories of a view. As with files, a number keeps
 // its meaning for ever; 1 is the top of a view and is not listed here.
+//
+//nolint:gochecknoglobals // a constant table
 var directories = []struct {
 	path   string
 	number uint16

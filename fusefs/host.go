@@ -133,7 +133,7 @@ func (h *Host) present(f *File) (like, bool) {
 // readMemory returns the host's memory, at most hostMaxAge old.
 func (h *Host) readMemory() (hostMemory, error) {
 	return h.memory.get(always, func() (hostMemory, error) {
-		text, err := h.meminfoFile.appendTo(nil)
+		text, err := h.meminfoFile.read()
 		if err != nil {
 			return hostMemory{}, err
 		}
@@ -156,7 +156,7 @@ func (h *Host) readMemory() (hostMemory, error) {
 // readOnline returns the host's online CPUs, at most hostMaxAge old.
 func (h *Host) readOnline() (cpulist.Set, error) {
 	return h.online.get(always, func() (cpulist.Set, error) {
-		text, err := h.onlineFile.appendTo(nil)
+		text, err := h.onlineFile.read()
 		if err != nil {
 			return cpulist.Set{}, err
 		}
@@ -173,7 +173,7 @@ func (h *Host) readOnline() (cpulist.Set, error) {
 func (h *Host) readCPUInfo(online cpulist.Set) (*procfile.CPUInfo, error) {
 	same := func(c hostCPUs) bool { return c.online.Equal(online) }
 	cpus, err := h.cpuinfo.get(same, func() (hostCPUs, error) {
-		text, err := h.cpuinfoFile.appendTo(nil)
+		text, err := h.cpuinfoFile.read()
 		if err != nil {
 			return hostCPUs{}, err
 		}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -45,33 +46,31 @@ func (f *hostFile) open() (*os.File, error) {
 	return f.file.Load(), nil
 }
 
-// appendTo appends the whole text to dst.
-func (f *hostFile) appendTo(dst []byte) ([]byte, error) {
+// read returns the whole text.
+func (f *hostFile) read() ([]byte, error) {
 	file, err := f.open()
 	if err != nil {
 		return nil, err
 	}
-	start := len(dst)
-	for {
-		if len(dst) == cap(dst) {
-			dst = append(dst, make([]byte, max(4096, len(dst)))...)[:len(dst)]
-		}
-		n, err := file.ReadAt(dst[len(dst):cap(dst)], int64(len(dst)-start))
-		dst = dst[:len(dst)+n]
+	text := make([]byte, 0, 4096)
+	for len(text) < maxHostText {
+		n, err := file.ReadAt(text[len(text):cap(text)], int64(len(text)))
+		text = text[:len(text)+n]
 		switch {
 		case errors.Is(err, io.EOF):
-			return dst, nil
+			return text, nil
 		case err != nil:
 			return nil, fmt.Errorf("%w: %w", errHostFile, err)
-		case len(dst)-start > maxHostText:
-			return nil, fmt.Errorf("%w: %s: longer than %d bytes", errHostFile, f.path, maxHostText)
+		case len(text) == cap(text):
+			text = slices.Grow(text, cap(text))
 		}
 	}
+	return nil, fmt.Errorf("%w: %s: longer than %d bytes", errHostFile, f.path, maxHostText)
 }
 
 // readOnce returns the whole text and leaves the file closed.
 func (f *hostFile) readOnce() ([]byte, error) {
-	text, err := f.appendTo(nil)
+	text, err := f.read()
 	return text, errors.Join(err, f.close())
 }
 
@@ -118,7 +117,7 @@ func always[T any](T) bool { return true }
 // number reads a file that holds one decimal number, as those below /proc/sys
 // do.
 func (f *hostFile) number() (uint64, error) {
-	text, err := f.appendTo(nil)
+	text, err := f.read()
 	if err != nil {
 		return 0, err
 	}

@@ -7,7 +7,6 @@ package fusefs_test
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -132,7 +131,7 @@ func newBound(t *testing.T) *fusefs.Bound {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := fusefs.NewHost("/proc", "/sys", layout, time.Now, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	host := fusefs.NewHost("/proc", "/sys", layout, time.Now, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		if err := host.Close(); err != nil {
 			t.Error(err)

@@ -3,7 +3,9 @@
 package locate
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -107,27 +109,24 @@ func (t task) read(name string) ([]byte, error) {
 		return nil, fmt.Errorf("process: %s: %w", t.path(name), err)
 	}
 	defer func() { _ = unix.Close(fd) }() // opened for reading: nothing left to fail
-	buf := make([]byte, 4096)             // a status file has some 1.5 kB, a cgroup file on v1 less than 1
-	for used := 0; ; {
+	text := make([]byte, 0, 4096)         // a status file has some 1.5 kB, a cgroup file on v1 less than 1
+	for len(text) < maxText {
 		var n int
 		if err := retry(func() (err error) {
-			n, err = unix.Read(fd, buf[used:])
+			n, err = unix.Read(fd, text[len(text):cap(text)])
 			return err
 		}); err != nil {
 			return nil, fmt.Errorf("process: %s: %w", t.path(name), err)
 		}
-		used += n
 		if n == 0 {
-			return buf[:used], nil
+			return text, nil
 		}
-		if used < len(buf) {
-			continue
+		text = text[:len(text)+n]
+		if len(text) == cap(text) {
+			text = slices.Grow(text, cap(text))
 		}
-		if used >= maxText {
-			return nil, fmt.Errorf("process: %s: longer than %d bytes", t.path(name), maxText)
-		}
-		buf = append(buf, make([]byte, len(buf))...)
 	}
+	return nil, fmt.Errorf("process: %s: longer than %d bytes", t.path(name), maxText)
 }
 
 // openat opens with O_CLOEXEC, again when a signal gets in between.
@@ -142,7 +141,7 @@ func openat(dir int, path string, flags int) (fd int, err error) {
 // retry repeats a call that a signal interrupted (Go's preemption uses them).
 func retry(call func() error) error {
 	for {
-		if err := call(); err != unix.EINTR {
+		if err := call(); !errors.Is(err, unix.EINTR) {
 			return err
 		}
 	}

@@ -13,21 +13,23 @@ import (
 
 // iocb is struct iocb of linux/aio_abi.h on little-endian machines.
 type iocb struct {
-	data           uint64
-	key, rwFlags   uint32
-	opcode         uint16
-	priority       int16
-	fd             uint32
-	buf, bytes     uint64
-	offset         int64
-	reserved       uint64
-	flags, eventfd uint32
+	_      uint64 // data
+	_, _   uint32 // key, rw_flags
+	opcode uint16
+	_      int16 // reqprio
+	fd     uint32
+	buf    uint64
+	bytes  uint64
+	_      int64  // offset
+	_      uint64 // reserved
+	_, _   uint32 // flags, resfd
 }
 
 // ioEvent is struct io_event.
 type ioEvent struct {
-	data, obj     uint64
-	result, extra int64
+	_, _   uint64 // data, obj
+	result int64
+	_      int64 // res2
 }
 
 // asynchronous: io_submit(2), which takes another way through the kernel than

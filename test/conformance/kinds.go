@@ -151,12 +151,25 @@ func tools(s *Subject, file string) error {
 	copied := filepath.Join(dir, "copy")
 	var failed error
 	for _, args := range [][]string{
-		{"cat", at}, {"head", "-c", "1000000", at}, {"tail", "-n", "+1", at}, {"tail", "-c", "+1", at},
-		{"tail", "-n", "100000", at}, {"dd", "bs=1", "if=" + at}, {"dd", "bs=7", "if=" + at}, {"dd", "bs=64k", "if=" + at},
-		{"cp", at, copied}, {"sed", "", at}, {"grep", "", at}, {"awk", "1", at}, {"sh", "-c", "cat <" + at},
+		{"cat", at},
+		{"head", "-c", "1000000", at},
+		{"tail", "-n", "+1", at},
+		{"tail", "-c", "+1", at},
+		{"tail", "-n", "100000", at},
+		{"dd", "bs=1", "if=" + at},
+		{"dd", "bs=7", "if=" + at},
+		{"dd", "bs=64k", "if=" + at},
+		{"cp", at, copied},
+		{"sed", "", at},
+		{"grep", "", at},
+		{"awk", "1", at},
+		{"sh", "-c", "cat <" + at},
 		{"sh", "-c", "while IFS= read -r l; do printf '%s\\n' \"$l\"; done <" + at},
-		{"busybox", "cat", at}, {"busybox", "tail", "-n", "100000", at}, {"busybox", "head", "-n", "100000", at},
-		{"busybox", "dd", "if=" + at}, {"python3", "-c", "import shutil, sys; shutil.copyfile(*sys.argv[1:])", at, copied},
+		{"busybox", "cat", at},
+		{"busybox", "tail", "-n", "100000", at},
+		{"busybox", "head", "-n", "100000", at},
+		{"busybox", "dd", "if=" + at},
+		{"python3", "-c", "import shutil, sys; shutil.copyfile(*sys.argv[1:])", at, copied},
 	} {
 		got, err := output(args)
 		if errors.Is(err, exec.ErrNotFound) {
