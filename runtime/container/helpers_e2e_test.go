@@ -182,13 +182,19 @@ type result struct {
 }
 
 // onThread runs f on a goroutine whose thread ends with it, as the main
-// goroutine's would with the program.
+// goroutine's would with the program. The main thread doesn't end, so it is
+// held until another one is found.
 func onThread(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		goruntime.LockOSThread()
-		f()
+		if unix.Gettid() != unix.Getpid() {
+			f()
+			return
+		}
+		defer goruntime.UnlockOSThread()
+		onThread(f)
 	}()
 	<-done
 }
@@ -276,9 +282,8 @@ func (s *setup) start(t *testing.T) *started {
 	s.Stdin, s.Stdout, s.Stderr = inR, outW, outW
 	st := &started{stdin: inW, lines: make(chan string, 100)}
 	ready, quit, ended := make(chan error), make(chan struct{}), make(chan struct{})
-	go func() {
+	go onThread(func() {
 		defer close(ended)
-		goruntime.LockOSThread()
 		c, err := container.Create(context.Background(), s.Config)
 		if err == nil {
 			err = c.Start()
@@ -293,7 +298,7 @@ func (s *setup) start(t *testing.T) *started {
 				t.Error(err)
 			}
 		}
-	}()
+	})
 	go func() {
 		defer close(st.lines)
 		defer outR.Close()

@@ -54,9 +54,8 @@ func (o reapOrder) file() (*os.File, error) {
 	return f, nil
 }
 
-func readOrder() (reapOrder, error) {
+func readOrder(f *os.File) (reapOrder, error) {
 	var o reapOrder
-	f := os.NewFile(orderFD, "order")
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
@@ -119,7 +118,7 @@ func reapMain() int {
 }
 
 func startOrdered() (*spawn.Process, error) {
-	order, err := readOrder()
+	order, err := readOrder(os.NewFile(orderFD, "order"))
 	if err != nil {
 		return nil, fmt.Errorf("init: read what to execute: %w", err)
 	}
