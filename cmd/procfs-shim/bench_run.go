@@ -203,17 +203,15 @@ func inContainer(ctx context.Context, stateDir string, o bundle.Options, plan []
 		_, _ = planWrite.Write(plan)
 		_ = planWrite.Close()
 	}()
-	type answer struct {
-		report *readbench.Report
-		err    error
-	}
-	answers := make(chan answer, 1)
+	var report *readbench.Report
+	var followed error
+	following := make(chan struct{})
 	go func() {
-		report, err := followReader(outRead, progress)
+		defer close(following)
+		report, followed = followReader(outRead, progress)
 		_, _ = io.Copy(io.Discard, outRead) // so that it never blocks
-		answers <- answer{report, err}
 	}()
-	status, err := foreground.Run(ctx, foreground.Config{
+	status, err := runApart(ctx, foreground.Config{
 		Options: o, Rootfs: "/", StateDir: stateDir, DataDir: defaultDataDir,
 		Mounts: []specs.Mount{
 			{Destination: benchKernelTree + "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "nodev", "noexec"}},
@@ -224,18 +222,30 @@ func inContainer(ctx context.Context, stateDir string, o bundle.Options, plan []
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	_ = outWrite.Close()
-	a := <-answers
+	<-following
 	switch {
 	case err != nil:
 		return nil, err
 	case status != 0:
 		return nil, fmt.Errorf("the reader ended with status %d", status)
-	case a.err != nil:
-		return nil, a.err
-	case a.report == nil:
+	case followed != nil:
+		return nil, followed
+	case report == nil:
 		return nil, errors.New("the reader gave no report")
 	}
-	return a.report, nil
+	return report, nil
+}
+
+// runApart is foreground.Run on a thread of its own, which ends with it: ours
+// stays in the host's mount namespace, where there is something to remove.
+func runApart(ctx context.Context, c foreground.Config) (status int, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		status, err = foreground.Run(ctx, c)
+	}()
+	<-done
+	return status, err
 }
 
 // startServer starts `serve` as a process of its own, since nobody should read

@@ -22,6 +22,7 @@ import (
 // daemon, or a server of one's own.
 type registrar interface {
 	Register(context.Context, daemon.Registration) (daemon.Registered, error)
+	Unregister(context.Context, string) error
 	Close() error
 }
 
@@ -85,9 +86,10 @@ func (v *viewer) Views(ctx context.Context, cg cgroupread.Paths, initPID int) (t
 	return openTrees(reg.Dir, reg.Files)
 }
 
-// Close ends the connection and with it the registration, whatever is left of
-// the container, and the server if it was this container's.
-func (v *viewer) Close() error { return v.server.Close() }
+// Close ends the registration, and the server if it was this container's.
+func (v *viewer) Close() error {
+	return errors.Join(v.server.Unregister(context.Background(), v.id), v.server.Close())
+}
 
 // runOwnServer is the hidden command own-server: see daemon.ServeOwn.
 func runOwnServer() int {
