@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 )
 
 // ErrExists says that a container with this ID is in the tree already.
@@ -31,7 +33,7 @@ type Bound struct {
 type bound struct {
 	*container
 	slot    uint64
-	handles *handleTable
+	handles *snapshot.Table
 }
 
 // NewBound returns an empty tree of bound views.
@@ -47,7 +49,7 @@ func (b *Bound) Add(c Container) (dir string, err error) {
 	if !validName(c.ID) {
 		return "", fmt.Errorf("add container: %q: %w", c.ID, ErrInvalidID)
 	}
-	added := &bound{container: newContainer(b.host, c), handles: newHandleTable(b.host.pool, b.host.horizon)}
+	added := &bound{container: newContainer(b.host, c), handles: snapshot.NewTable(b.host.pool, b.host.horizon)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.byID[c.ID]; ok {
@@ -72,7 +74,7 @@ func (b *Bound) Remove(id string) {
 	}
 	b.mu.Unlock()
 	if ok {
-		c.handles.drop(&c.holds)
+		c.handles.Drop(&c.holds)
 		c.release()
 	}
 }
@@ -145,13 +147,13 @@ func (b *Bound) slotAfter(slot uint64) (next uint64, name string, ok bool) {
 }
 
 // read implements Tree.
-func (b *Bound) read(r readRequest) (*snapshot, error) {
+func (b *Bound) read(r readRequest) (*snapshot.Snapshot, error) {
 	c, ok := b.acquire(r.slot)
 	if !ok {
 		return nil, errStale
 	}
 	defer c.release()
-	return r.from(c.handles, func() (*snapshot, *container, error) {
+	return r.from(c.handles, func() (*snapshot.Snapshot, *container, error) {
 		s, err := c.view(r.file)
 		return s, c.container, err
 	})
@@ -168,14 +170,14 @@ func (b *Bound) measure(slot uint64, f *File, _ uint32) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer b.host.pool.release(s)
-	return len(s.text), nil
+	defer b.host.pool.Release(s)
+	return len(s.Text), nil
 }
 
 // released implements Tree.
 func (b *Bound) released(slot, handle uint64) {
 	if c, ok := b.acquire(slot); ok {
-		c.handles.release(handle)
+		c.handles.Release(handle)
 		c.release()
 	}
 }

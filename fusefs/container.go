@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -30,17 +31,17 @@ type container struct {
 	Container
 	host     *Host
 	failures failures
-	holds    holder       // guarded by the mu of the table that its handles are in
-	refs     atomic.Int64 // see release
+	holds    snapshot.Holder // guarded by the mu of the table that its handles are in
+	refs     atomic.Int64    // see release
 
 	mu   sync.Mutex
-	good map[uint16]*snapshot // the last good text of each file, by file number
+	good map[uint16]*snapshot.Snapshot // the last good text of each file, by file number
 }
 
 // newContainer returns c with one reference, which the tree holds.
 func newContainer(h *Host, c Container) *container {
 	k := &container{
-		Container: c, host: h, good: map[uint16]*snapshot{},
+		Container: c, host: h, good: map[uint16]*snapshot.Snapshot{},
 		failures: failures{log: h.log.With("container", c.ID, "cgroup", c.Cgroup.Paths().String())},
 	}
 	k.refs.Store(1)
@@ -59,28 +60,28 @@ func (c *container) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.good {
-		c.host.pool.release(s)
+		c.host.pool.Release(s)
 	}
 	c.good = nil
 }
 
 // render makes the text that the container is to be shown now, and remembers
 // it. The snapshot's reference is the caller's.
-func (c *container) render(f *File) (*snapshot, error) {
-	s := c.host.pool.get(c.host.now())
-	text, err := c.generate(f, s.text)
+func (c *container) render(f *File) (*snapshot.Snapshot, error) {
+	s := c.host.pool.Get(c.host.now())
+	text, err := c.generate(f, s.Text)
 	if err != nil {
-		c.host.pool.release(s)
+		c.host.pool.Release(s)
 		return nil, err
 	}
-	s.text = text
+	s.Text = text
 	c.keep(f, s)
 	return s, nil
 }
 
 // view returns what is to be shown: a new text or, if there is none to be had,
 // one of before. The snapshot's reference is the caller's.
-func (c *container) view(f *File) (*snapshot, error) {
+func (c *container) view(f *File) (*snapshot.Snapshot, error) {
 	s, err := c.render(f)
 	if err != nil {
 		return c.fallBack(f, err)
@@ -100,37 +101,37 @@ func (c *container) generate(f *File, dst []byte) (text []byte, err error) {
 }
 
 // keep remembers s as the last good text of f.
-func (c *container) keep(f *File, s *snapshot) {
+func (c *container) keep(f *File, s *snapshot.Snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.good == nil {
 		return
 	}
 	old := c.good[f.Number]
-	if old != nil && old.at.After(s.at) {
+	if old != nil && old.At.After(s.At) {
 		return
 	}
-	c.good[f.Number] = s.retain()
+	c.good[f.Number] = s.Retain()
 	if old != nil {
-		c.host.pool.release(old)
+		c.host.pool.Release(old)
 	}
 }
 
 // instead returns what is given in place of a text that can't be had: the last
 // good one, unless it is too old. The snapshot's reference is the caller's.
-func (c *container) instead(f *File) (*snapshot, bool) {
+func (c *container) instead(f *File) (*snapshot.Snapshot, bool) {
 	now := c.host.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.good[f.Number]
-	if s == nil || now.Sub(s.at) > lastGoodMaxAge {
+	if s == nil || now.Sub(s.At) > lastGoodMaxAge {
 		return nil, false
 	}
-	return s.retain(), true
+	return s.Retain(), true
 }
 
 // fallBack answers a read for which render failed with err.
-func (c *container) fallBack(f *File, err error) (*snapshot, error) {
+func (c *container) fallBack(f *File, err error) (*snapshot.Snapshot, error) {
 	if s, ok := c.instead(f); ok {
 		c.failures.count(err, f.Path, "the last good text, for at most "+lastGoodMaxAge.String())
 		return s, nil

@@ -37,24 +37,24 @@
 // kernel remembers means the same to whichever process answers, and nothing
 // is counted: a FORGET is a no-op.
 //
-// Files are opened with direct I/O and without a size: the kernel keeps none
-// of their text. An open file handle owns the text that its reads give, a
-// snapshot: a read at offset 0 renders anew, a read anywhere else goes on in
-// the handle's snapshot, so that a pass sees one moment whatever the size of
-// its reads. A handle without a snapshot costs this process nothing, however
-// many a container holds open; snapshots are bounded per container
-// (handles.go), and past the bound the one read least recently is dropped.
+// Files are opened with direct I/O: the kernel keeps none of their text. Their
+// size promises nothing (size.go). An open file handle owns the text that its
+// reads give, a snapshot: a read at offset 0 renders anew, a read anywhere else
+// goes on in the handle's snapshot, so that a pass sees one moment whatever the
+// size of its reads. A handle without a snapshot costs this process nothing,
+// however many a container holds open; snapshots are bounded per container
+// (package snapshot), and past the bound the one read least recently is dropped.
 // Reading on in a dropped snapshot is an error (EIO), never another moment's
 // text.
 //
 // # Freshness and failure
 //
 // A cgroup's files are read at each rendering; the host's are shared between
-// containers for at most 10 ms (the text of cpuinfo for 1 s, as long as the
-// same CPUs are online). When the cgroup can't be read, the last good text is
-// given for at most 30 s, then EIO: never an empty file and never the host's.
-// Failures are counted per container and logged once per container and cause.
-// What a failed request tells its caller is chosen in one function (errno.go).
+// containers for at most 10 ms (package hostread). When the cgroup can't be
+// read, the last good text is given as long as it is at most 30 s old, then EIO:
+// never an empty file and never the host's. Failures are counted per container
+// and logged once per container and cause. What a failed request tells its
+// caller is chosen in one function (errno.go).
 //
 // # Serving
 //
@@ -77,7 +77,7 @@
 // reference count changes (an atomic):
 //
 //	Bound.mu, Shared.mu   which containers there are
-//	handleTable.mu        which handle holds which snapshot
+//	snapshot.Table's      which handle holds which snapshot
 //	container.mu          the last good texts
 //	failures.mu           counts, and what was logged
 package fusefs

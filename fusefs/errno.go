@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs/hostread"
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 )
 
@@ -20,7 +21,6 @@ var (
 	errReadOnly     = errors.New("the file system is read-only")
 	errCached       = errors.New("the text is not for the kernel's page cache")
 	errSnapshotGone = errors.New("the text that this handle was reading was dropped")
-	errHostFile     = errors.New("the host's file can't be read")
 	errPanic        = errors.New("internal error")
 )
 
@@ -56,7 +56,7 @@ var outcomes = []struct {
 	{errStale, unix.ESTALE, CauseNotRegistered},
 	{errSnapshotGone, unix.EIO, CauseSnapshotGone},
 	{errPanic, unix.EIO, CauseInternal},
-	{errHostFile, unix.EIO, CauseHost},
+	{hostread.ErrUnreadable, unix.EIO, CauseHost},
 	{locate.ErrNotVisible, unix.EIO, CauseReader},
 	{cgroupread.ErrGone, unix.EIO, CauseCgroupGone},
 }

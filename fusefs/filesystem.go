@@ -174,7 +174,7 @@ func (fs *filesystem) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.R
 	if err != nil {
 		return nil, status(err)
 	}
-	return fs.host.pool.result(s, in.Offset, in.Size), fuse.OK
+	return result(fs.host.pool, s, in.Offset, in.Size), fuse.OK
 }
 
 // Release implements fuse.RawFileSystem.

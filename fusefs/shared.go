@@ -9,6 +9,7 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
+	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -24,7 +25,7 @@ type Shared struct {
 	views    nodes
 	locator  *locate.Locator
 	policy   view.Policy
-	handles  *handleTable
+	handles  *snapshot.Table
 	failures failures // of readers that could not be located
 
 	mu      sync.Mutex
@@ -45,7 +46,7 @@ type shared struct {
 // containers by the default policy.
 func NewShared(h *Host, l *locate.Locator) *Shared {
 	return &Shared{
-		host: h, views: newNodes(h.present), locator: l, handles: newHandleTable(h.pool, h.horizon),
+		host: h, views: newNodes(h.present), locator: l, handles: snapshot.NewTable(h.pool, h.horizon),
 		failures: failures{log: h.log.With("tree", "shared")}, byName: map[string][]*shared{},
 	}
 }
@@ -66,11 +67,11 @@ func (s *Shared) slotNamed(string) (uint64, bool) { return 0, false }
 func (s *Shared) slotAfter(uint64) (next uint64, name string, ok bool) { return 0, "", false }
 
 // released implements Tree.
-func (s *Shared) released(_, handle uint64) { s.handles.release(handle) }
+func (s *Shared) released(_, handle uint64) { s.handles.Release(handle) }
 
 // read implements Tree.
-func (s *Shared) read(r readRequest) (*snapshot, error) {
-	return r.from(s.handles, func() (*snapshot, *container, error) { return s.show(r.file, r.reader) })
+func (s *Shared) read(r readRequest) (*snapshot.Snapshot, error) {
+	return r.from(s.handles, func() (*snapshot.Snapshot, *container, error) { return s.show(r.file, r.reader) })
 }
 
 // measure implements Tree.
@@ -79,12 +80,12 @@ func (s *Shared) measure(_ uint64, f *File, reader uint32) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer s.host.pool.release(snap)
-	return len(snap.text), nil
+	defer s.host.pool.Release(snap)
+	return len(snap.Text), nil
 }
 
 // show makes the text that this reader is to see, and says of which container.
-func (s *Shared) show(f *File, reader uint32) (*snapshot, *container, error) {
+func (s *Shared) show(f *File, reader uint32) (*snapshot.Snapshot, *container, error) {
 	paths, err := s.locator.Locate(reader)
 	if err != nil {
 		s.failures.count(err, f.Path, "an error")
@@ -99,7 +100,7 @@ func (s *Shared) show(f *File, reader uint32) (*snapshot, *container, error) {
 
 // render makes the text that readers in this cgroup see. Without a container
 // there was none to be opened.
-func (s *Shared) render(f *File, paths cgroupread.Paths) (*snapshot, *container, error) {
+func (s *Shared) render(f *File, paths cgroupread.Paths) (*snapshot.Snapshot, *container, error) {
 	c, err := s.acquire(paths)
 	if err != nil {
 		return nil, nil, err
@@ -221,6 +222,6 @@ func (s *Shared) forget(c *shared) {
 
 // drop gives up a container that was taken out.
 func (s *Shared) drop(c *shared) {
-	s.handles.drop(&c.holds)
+	s.handles.Drop(&c.holds)
 	c.release()
 }

@@ -21,7 +21,7 @@ func (cpuinfo) Append(dst []byte, m moment) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := m.host.readCPUInfo(host)
+	text, err := m.host.files.CPUInfo(host)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (m moment) visibleCPUs() (host, visible cpulist.Set, err error) {
 	if err != nil {
 		return cpulist.Set{}, cpulist.Set{}, err
 	}
-	host, err = m.host.readOnline()
+	host, err = m.host.files.Online()
 	if err != nil {
 		return cpulist.Set{}, cpulist.Set{}, err
 	}
@@ -76,15 +76,16 @@ func (meminfo) Append(dst []byte, m moment) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, err := m.host.readMemory()
+	host, err := m.host.files.Memory()
 	if err != nil {
 		return nil, err
 	}
+	overcommit := view.Overcommit{Ratio: host.OvercommitRatio, KBytes: host.OvercommitKBytes}
 	shown, _ := m.host.meminfos.Get().(*procfile.Meminfo)
 	if shown == nil {
 		shown = new(procfile.Meminfo)
 	}
 	defer m.host.meminfos.Put(shown)
-	view.MeminfoInto(shown, host.meminfo, host.overcommit, chain, huge, m.policy)
+	view.MeminfoInto(shown, host.Meminfo, overcommit, chain, huge, m.policy)
 	return shown.Append(dst), nil
 }

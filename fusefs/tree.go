@@ -2,6 +2,8 @@
 
 package fusefs
 
+import "github.com/procfs-shim/procfs-shim/fusefs/snapshot"
+
 // A Tree is what [Serve] serves: a *[Bound] or a *[Shared].
 //
 // Its methods take inode numbers apart into slots and nodes; see the package
@@ -18,7 +20,7 @@ type Tree interface {
 	slotAfter(slot uint64) (next uint64, name string, ok bool)
 	// read returns the snapshot that the request is answered from, whose
 	// reference is the caller's.
-	read(r readRequest) (*snapshot, error)
+	read(r readRequest) (*snapshot.Snapshot, error)
 	// measure returns the length of the text that the reader would see now.
 	measure(slot uint64, f *File, reader uint32) (int, error)
 	// released is told that a handle was closed.
@@ -36,14 +38,14 @@ type readRequest struct {
 
 // from finds the snapshot to answer from: at offset 0 a new one, elsewhere the
 // handle's. render makes a new one and says for whom it is.
-func (r readRequest) from(t *handleTable, render func() (*snapshot, *container, error)) (*snapshot, error) {
+func (r readRequest) from(t *snapshot.Table, render func() (*snapshot.Snapshot, *container, error)) (*snapshot.Snapshot, error) {
 	if r.offset > 0 {
-		switch s, state := t.get(r.handle); state {
-		case kept:
+		switch s, state := t.Get(r.handle); state {
+		case snapshot.Kept:
 			return s, nil
-		case lost:
+		case snapshot.Lost:
 			return nil, errSnapshotGone
-		case unread: // a first read in the middle is as good as one at the start
+		case snapshot.Unread: // a first read in the middle is as good as one at the start
 		}
 	}
 	s, c, err := render()
@@ -51,8 +53,8 @@ func (r readRequest) from(t *handleTable, render func() (*snapshot, *container, 
 		return nil, err
 	}
 	if r.offset > 0 {
-		return t.putFirst(r.handle, &c.holds, s), nil
+		return t.PutFirst(r.handle, &c.holds, s), nil
 	}
-	t.put(r.handle, &c.holds, s)
+	t.Put(r.handle, &c.holds, s)
 	return s, nil
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package fusefs
+package snapshot
 
 import "sync"
 
@@ -14,11 +14,11 @@ const (
 	maxDropped = 4096
 )
 
-// A handleTable knows which open file handle holds which snapshot. Handles are
+// A Table knows which open file handle holds which snapshot. Handles are
 // numbered upwards and only those that hold something are in it: opening a
 // file makes no entry, so any number of descriptors costs nothing.
-type handleTable struct {
-	pool *snapshotPool
+type Table struct {
+	pool *Pool
 
 	mu   sync.Mutex
 	held map[uint64]*held
@@ -33,83 +33,84 @@ type handleTable struct {
 // held is one handle's snapshot, in the list of the container it counts for.
 type held struct {
 	handle     uint64
-	snap       *snapshot
-	by         *holder
+	snap       *Snapshot
+	by         *Holder
 	prev, next *held
 }
 
-// A holder is one container's share of a table: its snapshots, in the order of
+// A Holder is one container's share of a table: its snapshots, in the order of
 // their last reads. Its fields are guarded by the table's mu.
-type holder struct {
+type Holder struct {
 	oldest, newest *held
 	count, bytes   int
 }
 
-// handleState says what a table knows of a handle.
-type handleState int
+// State says what a table knows of a handle.
+type State int
 
+// The states.
 const (
-	unread handleState = iota // never read
-	kept                      // holds a snapshot
-	lost                      // held one that is gone
+	Unread State = iota // never read
+	Kept                // holds a snapshot
+	Lost                // held one that is gone
 )
 
-// newHandleTable returns a table for handles numbered above horizon.
-func newHandleTable(pool *snapshotPool, horizon uint64) *handleTable {
-	return &handleTable{
+// NewTable returns a table for handles numbered above horizon.
+func NewTable(pool *Pool, horizon uint64) *Table {
+	return &Table{
 		pool: pool, held: map[uint64]*held{}, dropped: map[uint64]struct{}{}, horizon: horizon,
 	}
 }
 
-// get returns the handle's snapshot, with a reference for the caller, or why
+// Get returns the handle's snapshot, with a reference for the caller, or why
 // there is none.
-func (t *handleTable) get(handle uint64) (*snapshot, handleState) {
+func (t *Table) Get(handle uint64) (*Snapshot, State) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if h, ok := t.held[handle]; ok {
 		h.by.unlink(h)
 		h.by.link(h)
-		return h.snap.retain(), kept
+		return h.snap.Retain(), Kept
 	}
 	if _, ok := t.dropped[handle]; ok || handle <= t.horizon {
-		return nil, lost
+		return nil, Lost
 	}
-	return nil, unread
+	return nil, Unread
 }
 
-// put makes s the handle's snapshot, at the expense of by, in place of an
+// Put makes s the handle's snapshot, at the expense of by, in place of an
 // earlier one. The table takes a reference of its own.
-func (t *handleTable) put(handle uint64, by *holder, s *snapshot) {
+func (t *Table) Put(handle uint64, by *Holder, s *Snapshot) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.removeLocked(handle)
 	t.addLocked(handle, by, s)
 }
 
-// putFirst is put for a handle that was never read: when another read was
+// PutFirst is put for a handle that was never read: when another read was
 // faster, the handle keeps what that one put, which is returned in place of s.
 // The caller's reference moves along.
-func (t *handleTable) putFirst(handle uint64, by *holder, s *snapshot) *snapshot {
+func (t *Table) PutFirst(handle uint64, by *Holder, s *Snapshot) *Snapshot {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if h, ok := t.held[handle]; ok {
-		t.pool.release(s)
-		return h.snap.retain()
+		t.pool.Release(s)
+		return h.snap.Retain()
 	}
 	t.addLocked(handle, by, s)
 	return s
 }
 
-// release forgets a handle that was closed.
-func (t *handleTable) release(handle uint64) {
+// Release forgets a handle that was closed.
+func (t *Table) Release(handle uint64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.removeLocked(handle)
 	delete(t.dropped, handle)
 }
 
-// drop takes all its snapshots from by.
-func (t *handleTable) drop(by *holder) {
+// Drop takes all its snapshots from by.
+func (t *Table) Drop(by *Holder) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for by.oldest != nil {
@@ -118,9 +119,9 @@ func (t *handleTable) drop(by *holder) {
 }
 
 // addLocked needs mu, and that the handle holds nothing.
-func (t *handleTable) addLocked(handle uint64, by *holder, s *snapshot) {
+func (t *Table) addLocked(handle uint64, by *Holder, s *Snapshot) {
 	delete(t.dropped, handle)
-	h := &held{handle: handle, snap: s.retain(), by: by}
+	h := &held{handle: handle, snap: s.Retain(), by: by}
 	t.held[handle] = h
 	by.link(h)
 	for by.oldest != h && (by.count > maxHeldSnapshots || by.bytes > maxHeldBytes) {
@@ -129,18 +130,18 @@ func (t *handleTable) addLocked(handle uint64, by *holder, s *snapshot) {
 }
 
 // removeLocked needs mu.
-func (t *handleTable) removeLocked(handle uint64) {
+func (t *Table) removeLocked(handle uint64) {
 	h, ok := t.held[handle]
 	if !ok {
 		return
 	}
 	delete(t.held, handle)
 	h.by.unlink(h)
-	t.pool.release(h.snap)
+	t.pool.Release(h.snap)
 }
 
-// dropOldestLocked needs mu, and a holder that holds something.
-func (t *handleTable) dropOldestLocked(by *holder) {
+// dropOldestLocked needs mu, and a Holder that holds something.
+func (t *Table) dropOldestLocked(by *Holder) {
 	handle := by.oldest.handle
 	t.removeLocked(handle)
 	t.dropped[handle] = struct{}{}
@@ -156,8 +157,8 @@ func (t *handleTable) dropOldestLocked(by *holder) {
 	clear(t.dropped)
 }
 
-// link makes h the newest of the holder's.
-func (b *holder) link(h *held) {
+// link makes h the newest of the Holder's.
+func (b *Holder) link(h *held) {
 	h.prev, h.next = b.newest, nil
 	if b.newest != nil {
 		b.newest.next = h
@@ -169,8 +170,8 @@ func (b *holder) link(h *held) {
 	b.bytes += h.snap.size()
 }
 
-// unlink takes h out of the holder's list.
-func (b *holder) unlink(h *held) {
+// unlink takes h out of the Holder's list.
+func (b *Holder) unlink(h *held) {
 	if h.prev != nil {
 		h.prev.next = h.next
 	} else {
