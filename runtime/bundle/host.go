@@ -3,6 +3,7 @@
 package bundle
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -70,7 +71,7 @@ func ReadHost(procRoot, sysRoot string, layout *cgroupread.Layout) (Host, error)
 	h.TimeNS = err == nil
 	// The call fails with EBADF where it exists and ENOSYS where it doesn't.
 	err = unix.MountSetattr(-1, "", unix.AT_EMPTY_PATH, &unix.MountAttr{})
-	h.RecursiveReadOnly = err != unix.ENOSYS
+	h.RecursiveReadOnly = !errors.Is(err, unix.ENOSYS)
 	_, err = os.Lstat(filepath.Join(sysRoot, "fs/selinux/enforce"))
 	h.SELinux = err == nil
 	return h, nil

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/moby/sys/capability"
-	"github.com/opencontainers/runtime-spec/specs-go"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // parseEnv reads one --env. A name alone hands the caller's variable on; one

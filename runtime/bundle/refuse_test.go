@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/opencontainers/runtime-spec/specs-go"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/runtime/cgroup"
@@ -213,12 +213,12 @@ func TestUsersOfHostileImage(t *testing.T) {
 	if err := os.WriteFile(secret, []byte("host:x:77:77::/:\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	etc := func(make func(path string) error) string {
+	etc := func(put func(path string) error) string {
 		root := t.TempDir()
 		if err := os.Mkdir(filepath.Join(root, "etc"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := make(filepath.Join(root, "etc/passwd")); err != nil {
+		if err := put(filepath.Join(root, "etc/passwd")); err != nil {
 			t.Fatal(err)
 		}
 		return root

@@ -5,7 +5,7 @@ package bundle
 import (
 	"time"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/procfs-shim/procfs-shim/runtime/cgroup"
 )

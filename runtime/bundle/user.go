@@ -14,7 +14,7 @@ import (
 
 	pathrs "github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"github.com/moby/sys/user"
-	"github.com/opencontainers/runtime-spec/specs-go"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
@@ -50,7 +50,7 @@ func (o *Options) lookupUser(rootfs string) (who specs.User, home string, err er
 	if err != nil {
 		return specs.User{}, "", fmt.Errorf("root file system: %w", err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	passwd, err := readInRoot(root, "/etc/passwd")
 	if err != nil {
 		return specs.User{}, "", err
@@ -98,7 +98,7 @@ func readInRoot(root *os.File, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("container's %s: %w", name, err)
 	}
-	defer handle.Close()
+	defer func() { _ = handle.Close() }()
 	st, err := handle.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("container's %s: %w", name, err)
@@ -110,7 +110,7 @@ func readInRoot(root *os.File, name string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("container's %s: %w", name, err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	text, err := io.ReadAll(io.LimitReader(file, maxDatabase+1))
 	if err != nil {
 		return nil, fmt.Errorf("container's %s: %w", name, err)

@@ -13,11 +13,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
@@ -157,7 +158,7 @@ func TestRealJoinKillDelete(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := c.Delete(ctx); !errors.Is(err, ErrStillThere) || !strings.Contains(err.Error(), fmt.Sprint(cmd.Process.Pid)) {
+	if err := c.Delete(ctx); !errors.Is(err, ErrStillThere) || !strings.Contains(err.Error(), strconv.Itoa(cmd.Process.Pid)) {
 		t.Errorf("Delete with a process inside = %v, want ErrStillThere and its PID", err)
 	}
 	if err := c.Kill(t.Context()); err != nil {

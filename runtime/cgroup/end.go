@@ -145,8 +145,11 @@ func (c *Cgroup) thaw() error {
 	return walk(c.in(*h), func(dir string) error {
 		file := filepath.Join(dir, "freezer.state")
 		text, err := os.ReadFile(file)
-		if err != nil || strings.TrimSpace(string(text)) == "THAWED" {
+		if gone(err) || err == nil && strings.TrimSpace(string(text)) == "THAWED" {
 			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("cgroup: thaw: %w", err)
 		}
 		if err := c.sys.write(file, "THAWED"); err != nil && !gone(err) {
 			return err

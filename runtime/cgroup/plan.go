@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // change is one write(2) into one file of a cgroup.

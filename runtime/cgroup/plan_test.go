@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/opencontainers/runtime-spec/specs-go"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 func disk(major, minor int64) specs.LinuxBlockIODevice {
@@ -29,86 +29,106 @@ var planTable = []struct {
 		specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](1 << 28)}},
 		[]string{"memory.limit_in_bytes 268435456"},
 		[]string{"memory.max 268435456"},
-	}, {
+	},
+	{
 		"memory and swap",
 		specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](1 << 28), Swap: ptr[int64](1 << 29), Reservation: ptr[int64](1 << 27)}},
 		[]string{"memory.limit_in_bytes 268435456", "memory.memsw.limit_in_bytes 536870912", "memory.soft_limit_in_bytes 134217728"},
 		[]string{"memory.swap.max 268435456", "memory.max 268435456", "memory.low 134217728"},
-	}, {
+	},
+	{
 		"no swap",
 		specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](1 << 28), Swap: ptr[int64](1 << 28)}},
 		[]string{"memory.limit_in_bytes 268435456", "memory.memsw.limit_in_bytes 268435456"},
 		[]string{"memory.swap.max 0", "memory.max 268435456"},
-	}, {
+	},
+	{
 		"unlimited swap",
 		specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](1 << 28), Swap: ptr[int64](-1)}},
 		[]string{"memory.memsw.limit_in_bytes -1", "memory.limit_in_bytes 268435456"},
 		[]string{"memory.swap.max max", "memory.max 268435456"},
-	}, {
+	},
+	{
 		"unlimited memory",
 		specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](-1)}},
 		[]string{"memory.memsw.limit_in_bytes -1", "memory.limit_in_bytes -1"},
 		[]string{"memory.swap.max max", "memory.max max"},
-	}, {
+	},
+	{
 		"zeros leave memory and CPU alone",
 		specs.LinuxResources{
-			Memory: &specs.LinuxMemory{Limit: ptr[int64](0), Swap: ptr[int64](0), Reservation: ptr[int64](0), Kernel: ptr[int64](1)},
+			Memory: &specs.LinuxMemory{Limit: ptr[int64](0), Swap: ptr[int64](0), Reservation: ptr[int64](0)},
 			CPU:    &specs.LinuxCPU{Shares: ptr[uint64](0), Quota: ptr[int64](0), Period: ptr[uint64](0)},
 		},
 		nil, nil,
-	}, {
+	},
+	{
 		"quota without period",
 		specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](50000)}},
 		[]string{"cpu.cfs_quota_us 50000"},
 		[]string{"cpu.max 50000"},
-	}, {
+	},
+	{
 		"period without quota",
 		specs.LinuxResources{CPU: &specs.LinuxCPU{Period: ptr[uint64](50000)}},
 		[]string{"cpu.cfs_period_us 50000"},
 		[]string{"cpu.max max 50000"},
-	}, {
+	},
+	{
 		"quota and shorter period",
 		specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](5000), Period: ptr[uint64](10000)}},
 		[]string{"cpu.cfs_period_us 10000", "cpu.cfs_quota_us 5000"},
 		[]string{"cpu.max 5000 10000"},
-	}, {
+	},
+	{
 		"no quota",
 		specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](-1)}},
 		[]string{"cpu.cfs_quota_us -1"},
 		[]string{"cpu.max max"},
-	}, {
+	},
+	{
 		"burst after quota",
 		specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](20000), Burst: ptr[uint64](10000)}},
 		[]string{"cpu.cfs_quota_us 20000", "cpu.cfs_burst_us 10000"},
 		[]string{"cpu.max 20000", "cpu.max.burst 10000"},
-	}, {
+	},
+	{
 		"shares",
 		specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: ptr[uint64](512)}},
 		[]string{"cpu.shares 512"},
 		[]string{"cpu.weight 59"},
-	}, {
+	},
+	{
 		"idle",
 		specs.LinuxResources{CPU: &specs.LinuxCPU{Idle: ptr[int64](1)}},
 		[]string{"cpu.idle 1"},
 		[]string{"cpu.idle 1"},
-	}, {
+	},
+	{
 		"cpuset",
 		specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "1", Mems: "0"}},
 		[]string{"cpuset.cpus 1", "cpuset.mems 0"},
 		[]string{"cpuset.cpus 1", "cpuset.mems 0"},
-	}, {
+	},
+	{
 		"pids",
 		specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](64)}},
-		[]string{"pids.max 64"}, []string{"pids.max 64"},
-	}, {
+		[]string{"pids.max 64"},
+		[]string{"pids.max 64"},
+	},
+	{
 		"no pids",
 		specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](0)}},
-		[]string{"pids.max 0"}, []string{"pids.max 0"},
-	}, {
+		[]string{"pids.max 0"},
+		[]string{"pids.max 0"},
+	},
+	{
 		"unlimited pids",
 		specs.LinuxResources{Pids: &specs.LinuxPids{Limit: ptr[int64](-1)}},
-		[]string{"pids.max max"}, []string{"pids.max max"},
-	}, {
+		[]string{"pids.max max"},
+		[]string{"pids.max max"},
+	},
+	{
 		"I/O weights",
 		specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{
 			Weight:       ptr[uint16](500),
@@ -116,7 +136,8 @@ var planTable = []struct {
 		}},
 		[]string{"blkio.bfq.weight 500", "blkio.bfq.weight_device 8:0 1000"},
 		[]string{"io.weight 4950", "io.bfq.weight 500", "io.weight 8:0 10000", "io.bfq.weight 8:0 1000"},
-	}, {
+	},
+	{
 		"throttling",
 		specs.LinuxResources{BlockIO: &specs.LinuxBlockIO{
 			ThrottleReadBpsDevice:   throttleOf(8, 0, 1048576),
@@ -129,12 +150,14 @@ var planTable = []struct {
 			"blkio.throttle.read_iops_device 8:16 100", "blkio.throttle.write_iops_device 8:16 0",
 		},
 		[]string{"io.max 8:0 rbps=1048576", "io.max 8:0 wbps=2097152", "io.max 8:16 riops=100", "io.max 8:16 wiops=max"},
-	}, {
+	},
+	{
 		"huge pages",
 		specs.LinuxResources{HugepageLimits: []specs.LinuxHugepageLimit{{Pagesize: "2MB", Limit: 4 << 20}}},
 		[]string{"hugetlb.2MB.limit_in_bytes 4194304", "hugetlb.2MB.rsvd.limit_in_bytes 4194304"},
 		[]string{"hugetlb.2MB.max 4194304", "hugetlb.2MB.rsvd.max 4194304"},
-	}, {
+	},
+	{
 		"rdma",
 		specs.LinuxResources{Rdma: map[string]specs.LinuxRdma{
 			"mlx5_1": {HcaHandles: ptr[uint32](3), HcaObjects: ptr[uint32](4)}, "mlx4_0": {HcaObjects: ptr[uint32](5)},
@@ -181,7 +204,8 @@ func TestPlanV1Only(t *testing.T) {
 			ClassID: ptr[uint32](1048577), Priorities: []specs.LinuxInterfacePriority{{Name: "lo", Priority: 5}},
 		},
 		Devices: []specs.LinuxDeviceCgroup{
-			{Allow: false}, {Allow: true, Type: "c", Major: ptr[int64](1), Minor: ptr[int64](3), Access: "rw"},
+			{Allow: false},
+			{Allow: true, Type: "c", Major: ptr[int64](1), Minor: ptr[int64](3), Access: "rw"},
 			{Allow: true, Type: "u", Major: ptr[int64](-1), Access: "m"},
 		},
 	}
@@ -228,22 +252,28 @@ func TestPlanUpdate(t *testing.T) {
 		want []string
 	}{
 		{
-			"lower from no limit", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](100 << 20), Swap: ptr[int64](200 << 20)}},
+			"lower from no limit",
+			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](100 << 20), Swap: ptr[int64](200 << 20)}},
 			[]string{"memory.limit_in_bytes 104857600", "memory.memsw.limit_in_bytes 209715200"},
 		}, {
-			"raise", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](300 << 20), Swap: ptr[int64](400 << 20)}},
+			"raise",
+			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](300 << 20), Swap: ptr[int64](400 << 20)}},
 			[]string{"memory.memsw.limit_in_bytes 419430400", "memory.limit_in_bytes 314572800"},
 		}, {
-			"lower", specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](10 << 20), Swap: ptr[int64](20 << 20)}},
+			"lower",
+			specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](10 << 20), Swap: ptr[int64](20 << 20)}},
 			[]string{"memory.limit_in_bytes 10485760", "memory.memsw.limit_in_bytes 20971520"},
 		}, {
-			"first quota", specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](50000), Burst: ptr[uint64](40000)}},
+			"first quota",
+			specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](50000), Burst: ptr[uint64](40000)}},
 			[]string{"cpu.cfs_quota_us 50000", "cpu.cfs_burst_us 40000"},
 		}, {
-			"shorter period, smaller burst", specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](5000), Period: ptr[uint64](10000), Burst: ptr[uint64](4000)}},
+			"shorter period, smaller burst",
+			specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](5000), Period: ptr[uint64](10000), Burst: ptr[uint64](4000)}},
 			[]string{"cpu.cfs_burst_us 4000", "cpu.cfs_quota_us 5000", "cpu.cfs_period_us 10000"},
 		}, {
-			"longer period", specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](500000), Period: ptr[uint64](1000000)}},
+			"longer period",
+			specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](500000), Period: ptr[uint64](1000000)}},
 			[]string{"cpu.cfs_period_us 1000000", "cpu.cfs_quota_us 500000"},
 		},
 	} {

@@ -5,7 +5,7 @@ package cgroup
 import (
 	"strconv"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
 // The v1 half of the table; sources in Documentation/admin-guide/cgroup-v1/.

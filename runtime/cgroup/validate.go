@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
 )
@@ -81,8 +81,10 @@ func (v *validator) memory(m *specs.LinuxMemory) {
 		field string
 		value *int64
 	}{
-		{"memory.limit", m.Limit}, {"memory.swap", m.Swap},
-		{"memory.reservation", m.Reservation}, {"memory.kernelTCP", m.KernelTCP},
+		{"memory.limit", m.Limit},
+		{"memory.swap", m.Swap},
+		{"memory.reservation", m.Reservation},
+		{"memory.kernelTCP", m.KernelTCP},
 	} {
 		if set(f.value) {
 			v.need("memory", f.field)

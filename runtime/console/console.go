@@ -89,7 +89,7 @@ func Attach(master, stdin, stdout *os.File) (*Session, error) {
 	}
 	s.resize()
 	if err := s.raw(); err != nil {
-		s.restore()
+		_ = s.restore() // the error that is returned is the reason
 		s.release()
 		return nil, fmt.Errorf("terminal: raw mode: %w", err)
 	}
@@ -219,8 +219,11 @@ func duplicate(f *os.File) (int, error) {
 	err = raw.Control(func(old uintptr) {
 		fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 3)
 	})
-	if err = errors.Join(err, dupErr); err != nil {
+	if err != nil {
 		return -1, err
+	}
+	if dupErr != nil {
+		return -1, dupErr
 	}
 	if err := unix.SetNonblock(fd, true); err != nil {
 		_ = unix.Close(fd)

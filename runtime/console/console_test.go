@@ -190,7 +190,7 @@ func warmUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer out.Close()
+	defer func() { _ = out.Close() }()
 	s, err := Attach(container.file(t), nil, out)
 	if err != nil {
 		t.Fatal(err)
@@ -279,7 +279,7 @@ func TestReaderGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer w.Close()
+	defer func() { _ = w.Close() }()
 	s, err := Attach(container.file(t), nil, w)
 	if err != nil {
 		t.Fatal(err)
@@ -313,7 +313,7 @@ func TestOutputFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer full.Close()
+	defer func() { _ = full.Close() }()
 	s, err := Attach(container.file(t), nil, full)
 	if err != nil {
 		t.Fatal(err)
@@ -361,7 +361,7 @@ func TestRequireTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 	if err := RequireTerminal(null); !errors.Is(err, ErrNotTerminal) {
 		t.Errorf("%s: %v, want ErrNotTerminal", os.DevNull, err)
 	}

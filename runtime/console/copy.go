@@ -99,7 +99,8 @@ func (s *Session) copyOut(stdout int) error {
 			n, err := unix.Write(stdout, rest)
 			switch {
 			case errors.Is(err, unix.EPIPE):
-				return s.discard(buffer)
+				s.discard(buffer)
+				return nil
 			case err != nil && !again(err):
 				failed = fmt.Errorf("terminal: write %s: %w", s.out.Name(), err)
 			default:
@@ -111,13 +112,12 @@ func (s *Session) copyOut(stdout int) error {
 }
 
 // discard reads the container's output and drops it.
-func (s *Session) discard(buffer []byte) error {
+func (s *Session) discard(buffer []byte) {
 	for s.abandon.wait(s.master, unix.POLLIN) {
 		if n, err := unix.Read(s.master, buffer); !again(err) && (err != nil || n == 0) {
-			break
+			return
 		}
 	}
-	return nil
 }
 
 func again(err error) bool {

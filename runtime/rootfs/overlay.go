@@ -124,7 +124,7 @@ func (o Overlay) Mount() error {
 	if err != nil {
 		return fmt.Errorf("mount overlay: %s: %w", o.Target, err)
 	}
-	defer unix.Close(target)
+	defer func() { _ = unix.Close(target) }()
 
 	data := options(o.Lower, o.Upper, o.Work)
 	if len(data) >= os.Getpagesize() {
@@ -240,10 +240,8 @@ func options(lower []string, upper, work string) string {
 // lowerdir, upperdir and workdir alike (fs/overlayfs/params.c, ovl_unescape
 // and ovl_next_opt; before 6.5 in super.c).
 func Escape(path string) string {
-	return escaper.Replace(path)
+	return strings.NewReplacer(`\`, `\\`, `,`, `\,`, `:`, `\:`).Replace(path)
 }
-
-var escaper = strings.NewReplacer(`\`, `\\`, `,`, `\,`, `:`, `\:`)
 
 func fdPath(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
 

@@ -5,6 +5,7 @@
 package rootfs
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
@@ -56,7 +57,7 @@ func dataDir(t *testing.T) string {
 	if err := os.MkdirAll(base, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp(base, "test-")
+	dir, err := os.MkdirTemp(base, "test-") //nolint:usetesting // t.TempDir is on another file system where /tmp is
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestMountHostRoot(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if string(got) != string(hostname) {
+		if !bytes.Equal(got, hostname) {
 			return fmt.Errorf("etc/hostname in the overlay = %q, want %q", got, hostname)
 		}
 		var st unix.Stat_t
@@ -105,7 +106,7 @@ func TestMountHostRoot(t *testing.T) {
 			return fmt.Errorf("merged root has mode %o uid %d, the host's %o %d", st.Mode, st.Uid, root.Mode, root.Uid)
 		}
 		if names, err := os.ReadDir(in("proc")); err != nil || len(names) != 0 {
-			return fmt.Errorf("proc of the host in the overlay: %d names, %v: want none", len(names), err)
+			return fmt.Errorf("proc of the host in the overlay: %d names, want none: %w", len(names), err)
 		}
 		if err := os.WriteFile(in("etc/hostname"), []byte("changed\n"), 0o644); err != nil {
 			return err
@@ -123,12 +124,12 @@ func TestMountHostRoot(t *testing.T) {
 			return fmt.Errorf("removed file left mode %o device %d in upperdir, want a whiteout", st.Mode, st.Rdev)
 		}
 		if _, err := os.ReadDir(in(o.Upper)); !errors.Is(err, unix.ELOOP) {
-			return fmt.Errorf("upperdir seen through the overlay: %v, want ELOOP", err)
+			return fmt.Errorf("upperdir seen through the overlay: want ELOOP: %w", err)
 		}
 		return nil
 	})
 	after, err := os.ReadFile("/etc/hostname")
-	if err != nil || string(after) != string(hostname) {
+	if err != nil || !bytes.Equal(after, hostname) {
 		t.Errorf("host's /etc/hostname is now %q, %v", after, err)
 	}
 	if _, err := os.Stat("/etc/passwd"); err != nil {
@@ -163,13 +164,13 @@ func TestMountAwkwardPaths(t *testing.T) {
 					return err
 				}
 				if got, err := os.ReadFile(filepath.Join(o.Target, "f")); err != nil || string(got) != "low" {
-					return fmt.Errorf("lower file through the overlay: %q, %v", got, err)
+					return fmt.Errorf("lower file through the overlay: %q: %w", got, err)
 				}
 				if err := os.WriteFile(filepath.Join(o.Target, "g"), []byte("up"), 0o644); err != nil {
 					return err
 				}
 				if got, err := os.ReadFile(filepath.Join(o.Upper, "g")); err != nil || string(got) != "up" {
-					return fmt.Errorf("written file in upperdir: %q, %v", got, err)
+					return fmt.Errorf("written file in upperdir: %q: %w", got, err)
 				}
 				return o.Unmount()
 			})
@@ -201,7 +202,7 @@ func TestMountManyLowers(t *testing.T) {
 		}
 		names, err := os.ReadDir(o.Target)
 		if err != nil || len(names) != len(lower) {
-			return fmt.Errorf("merged shows %d names, %v, want %d", len(names), err, len(lower))
+			return fmt.Errorf("merged shows %d names, want %d: %w", len(names), len(lower), err)
 		}
 		return nil
 	})
@@ -237,7 +238,7 @@ func TestMountErrors(t *testing.T) {
 			return err
 		}
 		if err := far.Mount(); !errors.Is(err, unix.EXDEV) {
-			return fmt.Errorf("Mount with the workdir elsewhere = %v, want EXDEV", err)
+			return fmt.Errorf("mount with the workdir elsewhere: want EXDEV: %w", err)
 		}
 		if err := o.Mount(); err != nil {
 			return err
@@ -247,7 +248,7 @@ func TestMountErrors(t *testing.T) {
 			return err
 		}
 		if err := nested.Mount(); err == nil || !strings.Contains(err.Error(), "itself on an overlay") {
-			return fmt.Errorf("Mount on an overlay = %v", err)
+			return fmt.Errorf("mount on an overlay: another error than expected: %w", err)
 		}
 		return nil
 	})

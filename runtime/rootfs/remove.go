@@ -31,7 +31,7 @@ func Remove(dir string) error {
 	if err != nil {
 		return fmt.Errorf("remove layer: %s: %w", parent, err)
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if err := removeAt(fd, name, dir, 0); err != nil {
 		return fmt.Errorf("remove layer: %w", err)
 	}
@@ -41,7 +41,7 @@ func Remove(dir string) error {
 // A tenant can nest directories as deep as it likes; each level costs one
 // descriptor here, of which there may be 20000. Past this depth a directory is
 // moved up instead of being entered.
-const maxDepth = 512
+const maxDepth = 128
 
 func removeAt(parent int, name, path string, depth int) error {
 	err := unix.Unlinkat(parent, name, 0)
@@ -68,7 +68,7 @@ func removeAt(parent int, name, path string, depth int) error {
 		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
 	dir := os.NewFile(uintptr(fd), path)
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	for {
 		// A directory may skip names when some of them vanish between two
 		// reads of it, so every round starts from the beginning.
@@ -123,7 +123,7 @@ func flatten(parent int, name, path string) error {
 		dir := os.NewFile(uintptr(fd), path)
 		names, err := dir.Readdirnames(-1)
 		if err != nil {
-			dir.Close()
+			_ = dir.Close()
 			return err
 		}
 		for _, child := range names {
@@ -142,13 +142,13 @@ func flatten(parent int, name, path string) error {
 				case err == nil:
 					moved = to
 				case !errors.Is(err, unix.EEXIST):
-					dir.Close()
+					_ = dir.Close()
 					return &os.PathError{Op: "rename", Path: filepath.Join(path, child), Err: err}
 				}
 			}
 			pending = append(pending, moved)
 		}
-		dir.Close()
+		_ = dir.Close()
 		if err := unix.Unlinkat(parent, last, unix.AT_REMOVEDIR); err != nil {
 			return &os.PathError{Op: "rmdir", Path: path, Err: err}
 		}
