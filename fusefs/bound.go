@@ -154,7 +154,7 @@ func (b *Bound) read(r readRequest) (*snapshot.Snapshot, error) {
 	}
 	defer c.release()
 	return r.from(c.handles, func() (*snapshot.Snapshot, *container, error) {
-		s, err := c.view(r.file)
+		s, err := c.view(text{file: r.file})
 		return s, c.container, err
 	})
 }
@@ -166,7 +166,7 @@ func (b *Bound) measure(slot uint64, f *File, _ uint32) (int, error) {
 		return 0, errStale
 	}
 	defer c.release()
-	s, err := c.view(f)
+	s, err := c.view(text{file: f})
 	if err != nil {
 		return 0, err
 	}

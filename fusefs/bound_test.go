@@ -19,9 +19,9 @@ import (
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
 
-// eachHost runs a test over captured hosts of each cgroup layout.
+// eachHost runs a test over every captured host.
 func eachHost(t *testing.T, test func(t *testing.T, r *rig)) {
-	for _, name := range []string{"debian12-hybrid", "debian12-v2"} {
+	for _, name := range fixture.Names(t) {
 		t.Run(name, func(t *testing.T) { test(t, newRig(t, name)) })
 	}
 }
@@ -174,7 +174,7 @@ func TestPanic(t *testing.T) {
 	c, _ := r.bound.acquire(1)
 	defer c.release()
 	for range 2 {
-		_, err := c.render(&File{Path: "proc/broken", Number: 99, source: panics{}})
+		_, err := c.render(text{file: &File{Path: "proc/broken", Number: 99, source: panics{}}})
 		if errno, cause := outcome(err); errno != unix.EIO || cause != CauseInternal {
 			t.Errorf("%v is %v, %s", err, errno, cause)
 		}

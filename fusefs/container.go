@@ -35,13 +35,19 @@ type container struct {
 	refs     atomic.Int64    // see release
 
 	mu   sync.Mutex
-	good map[uint16]*snapshot.Snapshot // the last good text of each file, by file number
+	good map[text]*snapshot.Snapshot // the last good ones
+}
+
+// text is one of the texts that a container has: of this file, in this form.
+type text struct {
+	file    *File
+	linux32 bool
 }
 
 // newContainer returns c with one reference, which the tree holds.
 func newContainer(h *Host, c Container) *container {
 	k := &container{
-		Container: c, host: h, good: map[uint16]*snapshot.Snapshot{},
+		Container: c, host: h, good: map[text]*snapshot.Snapshot{},
 		failures: failures{log: h.log.With("container", c.ID, "cgroup", c.Cgroup.Paths().String())},
 	}
 	k.refs.Store(1)
@@ -67,51 +73,51 @@ func (c *container) release() {
 
 // render makes the text that the container is to be shown now, and remembers
 // it. The snapshot's reference is the caller's.
-func (c *container) render(f *File) (*snapshot.Snapshot, error) {
+func (c *container) render(t text) (*snapshot.Snapshot, error) {
 	s := c.host.pool.Get(c.host.now())
-	text, err := c.generate(f, s.Text)
+	bytes, err := c.generate(t, s.Text)
 	if err != nil {
 		c.host.pool.Release(s)
 		return nil, err
 	}
-	s.Text = text
-	c.keep(f, s)
+	s.Text = bytes
+	c.keep(t, s)
 	return s, nil
 }
 
 // view returns what is to be shown: a new text or, if there is none to be had,
 // one of before. The snapshot's reference is the caller's.
-func (c *container) view(f *File) (*snapshot.Snapshot, error) {
-	s, err := c.render(f)
+func (c *container) view(t text) (*snapshot.Snapshot, error) {
+	s, err := c.render(t)
 	if err != nil {
-		return c.fallBack(f, err)
+		return c.fallBack(t, err)
 	}
 	return s, nil
 }
 
 // generate asks the source, and makes an error of its panic: a bug must not
 // cost more than the file that has it.
-func (c *container) generate(f *File, dst []byte) (text []byte, err error) {
+func (c *container) generate(t text, dst []byte) (bytes []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
 		}
 	}()
-	return f.source.Append(dst, moment{host: c.host, cgroup: c.Cgroup, policy: c.Policy})
+	return t.file.source.Append(dst, moment{host: c.host, cgroup: c.Cgroup, policy: c.Policy, linux32: t.linux32})
 }
 
-// keep remembers s as the last good text of f.
-func (c *container) keep(f *File, s *snapshot.Snapshot) {
+// keep remembers s as the last good t.
+func (c *container) keep(t text, s *snapshot.Snapshot) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.good == nil {
 		return
 	}
-	old := c.good[f.Number]
+	old := c.good[t]
 	if old != nil && old.At.After(s.At) {
 		return
 	}
-	c.good[f.Number] = s.Retain()
+	c.good[t] = s.Retain()
 	if old != nil {
 		c.host.pool.Release(old)
 	}
@@ -119,11 +125,11 @@ func (c *container) keep(f *File, s *snapshot.Snapshot) {
 
 // instead returns what is given in place of a text that can't be had: the last
 // good one, unless it is too old. The snapshot's reference is the caller's.
-func (c *container) instead(f *File) (*snapshot.Snapshot, bool) {
+func (c *container) instead(t text) (*snapshot.Snapshot, bool) {
 	now := c.host.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.good[f.Number]
+	s := c.good[t]
 	if s == nil || now.Sub(s.At) > lastGoodMaxAge {
 		return nil, false
 	}
@@ -131,11 +137,11 @@ func (c *container) instead(f *File) (*snapshot.Snapshot, bool) {
 }
 
 // fallBack answers a read for which render failed with err.
-func (c *container) fallBack(f *File, err error) (*snapshot.Snapshot, error) {
-	if s, ok := c.instead(f); ok {
-		c.failures.count(err, f.Path, "the last good text, for at most "+lastGoodMaxAge.String())
+func (c *container) fallBack(t text, err error) (*snapshot.Snapshot, error) {
+	if s, ok := c.instead(t); ok {
+		c.failures.count(err, t.file.Path, "the last good text, for at most "+lastGoodMaxAge.String())
 		return s, nil
 	}
-	c.failures.count(err, f.Path, "an error")
+	c.failures.count(err, t.file.Path, "an error")
 	return nil, err
 }

@@ -46,6 +46,9 @@ type moment struct {
 	host   *Host
 	cgroup *cgroupread.Cgroup
 	policy view.Policy
+	// linux32: the reader has the personality PER_LINUX32, and sees 32-bit forms
+	// where the kernel has such.
+	linux32 bool
 }
 
 // files is the table of served files. Numbers from 16 on are files';

@@ -220,7 +220,7 @@ func TestSizes(t *testing.T) {
 func TestSharedContainers(t *testing.T) {
 	r := newRig(t, "debian12-v2")
 	s := NewShared(r.shim, nil)
-	row := &files[1]
+	row := text{file: &files[1]}
 	paths := func(path string) cgroupread.Paths {
 		p, err := cgroupread.NewPaths(path, nil)
 		if err != nil {
@@ -324,7 +324,7 @@ func BenchmarkRender(b *testing.B) {
 		b.Run(path.Base(files[i].Path), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				s, err := c.render(&files[i])
+				s, err := c.render(text{file: &files[i]})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs/hostread"
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
@@ -91,22 +92,32 @@ func (s *Shared) show(f *File, reader uint32) (*snapshot.Snapshot, *container, e
 		s.failures.count(err, f.Path, "an error")
 		return nil, nil, err
 	}
-	snap, c, err := s.render(f, paths)
+	snap, c, err := s.render(text{file: f, linux32: s.linux32(reader)}, paths)
 	if c == nil && err != nil {
 		s.failures.count(err, f.Path, "an error")
 	}
 	return snap, c, err
 }
 
+// linux32 says whether the reader sees 32-bit forms; if that can't be told, it
+// sees the native ones.
+func (s *Shared) linux32(reader uint32) bool {
+	if !hostread.HasLinux32() {
+		return false
+	}
+	is, err := s.locator.Linux32(reader)
+	return err == nil && is
+}
+
 // render makes the text that readers in this cgroup see. Without a container
 // there was none to be opened.
-func (s *Shared) render(f *File, paths cgroupread.Paths) (*snapshot.Snapshot, *container, error) {
+func (s *Shared) render(t text, paths cgroupread.Paths) (*snapshot.Snapshot, *container, error) {
 	c, err := s.acquire(paths)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { c.release() }()
-	snap, err := c.render(f)
+	snap, err := c.render(t)
 	if errors.Is(err, cgroupread.ErrGone) {
 		// The reader is in a cgroup of this name, so what is gone is an earlier
 		// one: open the one that is there now.
@@ -114,14 +125,14 @@ func (s *Shared) render(f *File, paths cgroupread.Paths) (*snapshot.Snapshot, *c
 		if again, err := s.acquire(paths); err == nil {
 			c.release()
 			c = again
-			snap, err = c.render(f)
+			snap, err = c.render(t)
 			if err == nil {
 				return snap, c.container, nil
 			}
 		}
 	}
 	if err != nil {
-		snap, err = c.fallBack(f, err)
+		snap, err = c.fallBack(t, err)
 	}
 	return snap, c.container, err
 }

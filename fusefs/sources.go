@@ -4,6 +4,7 @@ package fusefs
 
 import (
 	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
+	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 	"github.com/procfs-shim/procfs-shim/fusefs/procfile"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
@@ -21,7 +22,11 @@ func (cpuinfo) Append(dst []byte, m moment) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := m.host.files.CPUInfo(host)
+	read := m.host.files.CPUInfo
+	if m.linux32 {
+		read = m.host.files.CPUInfo32
+	}
+	text, err := read(host)
 	if err != nil {
 		return nil, err
 	}
@@ -72,13 +77,17 @@ func (meminfo) Append(dst []byte, m moment) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	huge, err := m.cgroup.Hugetlb()
-	if err != nil {
-		return nil, err
-	}
 	host, err := m.host.files.Memory()
 	if err != nil {
 		return nil, err
+	}
+	// Most hosts have no huge pages; then there are none to be limited, and half
+	// of the files that would be read here aren't.
+	var huge limits.HugetlbChain
+	if bytes, known := host.Meminfo.Get("Hugetlb"); !known || bytes > 0 {
+		if huge, err = m.cgroup.Hugetlb(); err != nil {
+			return nil, err
+		}
 	}
 	overcommit := view.Overcommit{Ratio: host.OvercommitRatio, KBytes: host.OvercommitKBytes}
 	shown, _ := m.host.meminfos.Get().(*procfile.Meminfo)

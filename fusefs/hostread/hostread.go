@@ -40,9 +40,9 @@ const (
 type Files struct {
 	meminfoFile, ratioFile, kbytesFile, cpuinfoFile, onlineFile file
 
-	memory  cached[Memory]
-	online  cached[cpulist.Set]
-	cpuinfo cached[cpus]
+	memory             cached[Memory]
+	online             cached[cpulist.Set]
+	cpuinfo, cpuinfo32 cached[cpus]
 }
 
 // Memory is one moment of the host's memory, and the sysctls that say how much
@@ -64,9 +64,10 @@ type cpus struct {
 // be used all the same, and try them again when they are needed.
 func Open(procRoot, sysRoot string, clock func() time.Time) (*Files, error) {
 	f := &Files{
-		memory:  cached[Memory]{maxAge: maxAge, now: clock},
-		online:  cached[cpulist.Set]{maxAge: maxAge, now: clock},
-		cpuinfo: cached[cpus]{maxAge: cpuinfoMaxAge, now: clock},
+		memory:    cached[Memory]{maxAge: maxAge, now: clock},
+		online:    cached[cpulist.Set]{maxAge: maxAge, now: clock},
+		cpuinfo:   cached[cpus]{maxAge: cpuinfoMaxAge, now: clock},
+		cpuinfo32: cached[cpus]{maxAge: cpuinfoMaxAge, now: clock},
 	}
 	f.meminfoFile.path = filepath.Join(procRoot, "meminfo")
 	f.ratioFile.path = filepath.Join(procRoot, "sys/vm/overcommit_ratio")
@@ -142,9 +143,14 @@ func (f *Files) Online() (cpulist.Set, error) {
 // CPUInfo returns the host's cpuinfo as of when online were the online CPUs, at
 // most 1 s old.
 func (f *Files) CPUInfo(online cpulist.Set) (*procfile.CPUInfo, error) {
+	return f.cpuinfoBy(&f.cpuinfo, online, f.cpuinfoFile.read)
+}
+
+// cpuinfoBy reads a form of cpuinfo that is kept in from.
+func (f *Files) cpuinfoBy(from *cached[cpus], online cpulist.Set, read func() ([]byte, error)) (*procfile.CPUInfo, error) {
 	same := func(c cpus) bool { return c.online.Equal(online) }
-	c, err := f.cpuinfo.get(same, func() (cpus, error) {
-		text, err := f.cpuinfoFile.read()
+	c, err := from.get(same, func() (cpus, error) {
+		text, err := read()
 		if err != nil {
 			return cpus{}, err
 		}

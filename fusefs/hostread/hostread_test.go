@@ -6,9 +6,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
 	"github.com/procfs-shim/procfs-shim/test/fixture"
@@ -71,6 +74,39 @@ func TestCPUInfo(t *testing.T) {
 	}
 	if now, err := files.CPUInfo(cpulist.Of(0)); err != nil || len(now.Blocks) != 1 {
 		t.Errorf("not read again for other CPUs: %v", err)
+	}
+}
+
+func TestCPUInfo32(t *testing.T) {
+	_, files, _ := open(t)
+	online, err := files.Online()
+	if err != nil {
+		t.Fatal(err)
+	}
+	native, err := files.CPUInfo(online)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A captured file has the same text for every reader, but is read for each.
+	if got, err := files.CPUInfo32(online); err != nil || got == native || string(got.Append(nil)) != string(native.Append(nil)) {
+		t.Errorf("CPUInfo32: %v", err)
+	}
+	personality := func() uintptr {
+		was, _, _ := unix.RawSyscall(unix.SYS_PERSONALITY, 0xffffffff, 0, 0)
+		return was
+	}
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	before := personality()
+	if err := asLinux32(func() {
+		if got := personality(); got != 0x08 {
+			t.Errorf("the personality is %#x", got)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if got := personality(); got != before {
+		t.Errorf("the personality is left at %#x, was %#x", got, before)
 	}
 }
 

@@ -5,6 +5,7 @@ package locate
 import (
 	"errors"
 	"os"
+	goruntime "runtime"
 	"strings"
 	"testing"
 
@@ -127,6 +128,33 @@ func BenchmarkLocate(b *testing.B) {
 	for b.Loop() {
 		if _, err := l.Locate(tid); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+func TestLinux32(t *testing.T) {
+	l := newLocator(t)
+	goruntime.LockOSThread()
+	defer goruntime.UnlockOSThread()
+	tid := uint32(unix.Gettid())
+	was, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, 0xffffffff, 0, 0)
+	if errno != 0 {
+		t.Fatal(errno)
+	}
+	for _, domain := range []uintptr{0, perLinux32, 0} {
+		if _, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, domain, 0, 0); errno != 0 {
+			t.Fatal(errno)
+		}
+		if got, err := l.Linux32(tid); err != nil || got != (domain == perLinux32) {
+			t.Errorf("in domain %#x: %v, %v", domain, got, err)
+		}
+	}
+	if _, _, errno := unix.RawSyscall(unix.SYS_PERSONALITY, was, 0, 0); errno != 0 {
+		t.Fatal(errno)
+	}
+	for _, nobody := range []uint32{0, 1 << 30} {
+		if _, err := l.Linux32(nobody); !errors.Is(err, ErrNotVisible) {
+			t.Errorf("Linux32(%d): %v, want ErrNotVisible", nobody, err)
 		}
 	}
 }
