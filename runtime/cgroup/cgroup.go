@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/runtime/cgroup/translate"
 )
 
 // Parent is where procfs-shim keeps its containers' cgroups, in every
@@ -142,12 +143,12 @@ func (c *Cgroup) Update(res *specs.LinuxResources) error {
 }
 
 func (c *Cgroup) apply(res *specs.LinuxResources) error {
-	for _, w := range planOf(res, c.host.onV2, c.read) {
-		dir, err := c.dir(w.controller)
+	for _, w := range translate.Plan(res, c.host.onV2, c.read) {
+		dir, err := c.dir(w.Controller)
 		if err != nil {
 			return err
 		}
-		if err := c.sys.write(filepath.Join(dir, w.file), w.value); err != nil {
+		if err := c.sys.write(filepath.Join(dir, w.File), w.Value); err != nil {
 			return err
 		}
 	}

@@ -29,7 +29,7 @@
 //
 // # The table of limits
 //
-// v1.go and v2.go hold it: which field goes to which file in which form and
+// Package translate holds it: which field goes to which file in which form and
 // order. It is ours rather than that of containerd/cgroups, whose translation
 // to v2 loses a quota without a period, writes "-1" where the kernel wants
 // "max", and drops burst, idle and unified. That library does enabling,

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/runtime/cgroup/translate"
 )
 
 // rounds is how often making a path starts over because a parent vanished: the
@@ -114,9 +115,9 @@ func (c *Cgroup) enable(res *specs.LinuxResources) error {
 		return nil
 	}
 	var needed []string
-	for _, w := range planOf(res, c.host.onV2, func(string, string) (string, bool) { return "", false }) {
-		if at := c.host.of(w.controller); at == h && w.controller != "" && !slices.Contains(needed, w.controller) {
-			needed = append(needed, w.controller)
+	for _, w := range translate.Plan(res, c.host.onV2, nil) {
+		if at := c.host.of(w.Controller); at == h && w.Controller != "" && !slices.Contains(needed, w.Controller) {
+			needed = append(needed, w.Controller)
 		}
 	}
 	wanted := needed

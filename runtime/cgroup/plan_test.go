@@ -322,21 +322,3 @@ func TestPlanWithoutSwapAccounting(t *testing.T) {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
 }
-
-func TestWeights(t *testing.T) {
-	for shares, want := range map[uint64]uint64{0: 1, 2: 1, 3: 2, 256: 35, 512: 59, 1024: 100, 2048: 174, 262143: 10000, 262144: 10000, 1 << 40: 10000} {
-		if got := weightOfShares(shares); got != want {
-			t.Errorf("weightOfShares(%d) = %d, want %d", shares, got, want)
-		}
-	}
-	for s := uint64(2); s < maxShares; s++ {
-		if weightOfShares(s+1) < weightOfShares(s) {
-			t.Fatalf("more shares, less weight: %d", s)
-		}
-	}
-	for weight, want := range map[uint16]uint64{10: 1, 100: 910, 500: 4950, 1000: 10000} {
-		if got := ioWeightOfBlkio(weight); got != want {
-			t.Errorf("ioWeightOfBlkio(%d) = %d, want %d", weight, got, want)
-		}
-	}
-}

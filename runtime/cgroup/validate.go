@@ -4,11 +4,15 @@ package cgroup
 
 import (
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
+	"github.com/procfs-shim/procfs-shim/runtime/cgroup/translate"
 )
 
 // The kernel's bounds of quota and period in microseconds
@@ -39,7 +43,7 @@ func Validate(r *specs.LinuxResources, host Host) error {
 		v.need("hugetlb", "hugepageLimits")
 		v.check(fileWord(l.Pagesize), "hugepageLimits", l.Pagesize, "not a page size (such as 2MB or 1GB)")
 	}
-	for _, name := range sortedKeys(r.Rdma) {
+	for _, name := range slices.Sorted(maps.Keys(r.Rdma)) {
 		l := r.Rdma[name]
 		v.need("rdma", "rdma")
 		v.check(fileWord(name), "rdma", name, "not a device name")
@@ -124,12 +128,12 @@ func (v *validator) cpu(c *specs.LinuxCPU) {
 	}
 	if set(c.Shares) {
 		v.need("cpu", "cpu.shares")
-		v.check(*c.Shares >= minShares && *c.Shares <= maxShares, "cpu.shares", *c.Shares, "not from %d to %d", minShares, maxShares)
+		v.check(*c.Shares >= translate.MinShares && *c.Shares <= translate.MaxShares, "cpu.shares", *c.Shares, "not from %d to %d", translate.MinShares, translate.MaxShares)
 	}
 	if set(c.Quota) {
 		v.need("cpu", "cpu.quota")
 		v.check(*c.Quota == -1 || *c.Quota >= minCFS, "cpu.quota", *c.Quota, "less than the kernel's minimum of 1 ms (%d µs)", minCFS)
-		v.check(*c.Quota < maxInt64/1000, "cpu.quota", *c.Quota, "more microseconds than the kernel can count")
+		v.check(*c.Quota < math.MaxInt64/1000, "cpu.quota", *c.Quota, "more microseconds than the kernel can count")
 	}
 	if set(c.Period) {
 		v.need("cpu", "cpu.period")
@@ -198,15 +202,15 @@ func (v *validator) io(b *specs.LinuxBlockIO) {
 			continue
 		}
 		v.need("io", w.field)
-		v.check(*w.value >= minBlkioWeight && *w.value <= maxBlkioWeight, w.field, *w.value, "not from %d to %d", minBlkioWeight, maxBlkioWeight)
+		v.check(*w.value >= translate.MinBlkioWeight && *w.value <= translate.MaxBlkioWeight, w.field, *w.value, "not from %d to %d", translate.MinBlkioWeight, translate.MaxBlkioWeight)
 		v.check(!w.leaf || !v2, w.field, *w.value, "cgroup v2 has no leaf weight")
 		v.check(!v.host.Has("io") || v.host.IOWeight(), w.field, *w.value,
 			"this kernel has no I/O weights (they need the BFQ scheduler, or iocost on cgroup v2)")
 	}
-	for _, t := range throttles(b) {
-		for _, d := range t.devices {
-			v.need("io", "blockIO."+t.field)
-			v.check(d.Major >= 0 && d.Minor >= 0, "blockIO."+t.field, fmt.Sprintf("%d:%d", d.Major, d.Minor), "not a device number")
+	for _, t := range translate.Throttles(b) {
+		for _, d := range t.Devices {
+			v.need("io", "blockIO."+t.Field)
+			v.check(d.Major >= 0 && d.Minor >= 0, "blockIO."+t.Field, fmt.Sprintf("%d:%d", d.Major, d.Minor), "not a device number")
 		}
 	}
 }
@@ -233,7 +237,7 @@ func (v *validator) devices(rules []specs.LinuxDeviceCgroup) {
 		case "", "a":
 			// The kernel ignores the numbers of such a rule and would allow or
 			// deny everything.
-			v.check(deviceNumber(r.Major) == "*" && deviceNumber(r.Minor) == "*", "devices", r.Type, "a rule for all types can't have numbers")
+			v.check(isAny(r.Major) && isAny(r.Minor), "devices", r.Type, "a rule for all types can't have numbers")
 		case "b", "c", "u":
 		default:
 			v.check(false, "devices", r.Type, "not a device type (a, b, c or u)")
@@ -245,10 +249,10 @@ func (v *validator) devices(rules []specs.LinuxDeviceCgroup) {
 // unified checks the names of files, since they become paths.
 func (v *validator) unified(values map[string]string) {
 	if len(values) > 0 && !v.host.pure {
-		v.check(false, "unified", sortedKeys(values)[0], "this host's controllers are cgroup v1's")
+		v.check(false, "unified", slices.Sorted(maps.Keys(values))[0], "this host's controllers are cgroup v1's")
 		return
 	}
-	for _, file := range sortedKeys(values) {
+	for _, file := range slices.Sorted(maps.Keys(values)) {
 		field := "unified." + file
 		if !fileWord(file) || !strings.Contains(file, ".") || strings.HasPrefix(file, ".") {
 			v.check(false, "unified", file, "not the name of a cgroup file")
@@ -259,7 +263,7 @@ func (v *validator) unified(values map[string]string) {
 			v.check(false, field, values[file], "is the runtime's to write")
 			continue
 		}
-		if controller := controllerOf(file); controller != "" {
+		if controller := translate.ControllerOf(file); controller != "" {
 			v.need(controller, field)
 		}
 	}
@@ -277,3 +281,10 @@ func value[T any](p *T) T {
 	}
 	return *p
 }
+
+// set reports whether p points at a value that asks for something: in memory
+// and CPU fields 0 means "leave as it is".
+func set[T int64 | uint64 | uint16](p *T) bool { return p != nil && *p != 0 }
+
+// isAny reports whether a device number stands for all.
+func isAny(n *int64) bool { return n == nil || *n < 0 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cgroup
+package translate
 
 import "math"
 
 // The kernel's range of cpu.shares: kernel/sched/sched.h, MIN_SHARES and
 // MAX_SHARES. Values outside are clamped there without a word.
 const (
-	minShares = 2
-	maxShares = 1 << 18
+	MinShares = 2
+	MaxShares = 1 << 18
 )
 
-// weightOfShares converts v1's cpu.shares (2 … 262144, default 1024) to v2's
+// WeightOfShares converts v1's cpu.shares (2 … 262144, default 1024) to v2's
 // cpu.weight (1 … 10000, default 100):
 //
 //	weight = ⌈10^((L² + 125·L)/612 − 7/34)⌉, L = log₂(shares)
@@ -20,11 +20,11 @@ const (
 // request 4785). It maps lowest to lowest, default to default and highest to
 // highest; the linear one before it, 1 + (shares−2)·9999/262142, gave a
 // container with default shares 39 against the 100 of everything around it.
-func weightOfShares(shares uint64) uint64 {
+func WeightOfShares(shares uint64) uint64 {
 	switch {
-	case shares <= minShares:
+	case shares <= MinShares:
 		return 1
-	case shares >= maxShares:
+	case shares >= MaxShares:
 		return 10000
 	}
 	l := math.Log2(float64(shares))
@@ -33,16 +33,16 @@ func weightOfShares(shares uint64) uint64 {
 
 // The range of blkio.weight, as docker and the specification's users have it.
 const (
-	minBlkioWeight = 10
-	maxBlkioWeight = 1000
+	MinBlkioWeight = 10
+	MaxBlkioWeight = 1000
 )
 
-// ioWeightOfBlkio converts v1's blkio.weight (10 … 1000) linearly to v2's
+// IOWeight converts v1's blkio.weight (10 … 1000) linearly to v2's
 // io.weight (1 … 10000), as runc does:
 //
 //	weight = 1 + (blkio−10)·9999/990
 //
 // io.bfq.weight and blkio.bfq.weight (1 … 1000) take the value as it is.
-func ioWeightOfBlkio(weight uint16) uint64 {
-	return 1 + (uint64(weight)-minBlkioWeight)*9999/(maxBlkioWeight-minBlkioWeight)
+func IOWeight(weight uint16) uint64 {
+	return 1 + (uint64(weight)-MinBlkioWeight)*9999/(MaxBlkioWeight-MinBlkioWeight)
 }

@@ -1,35 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cgroup
+// Package translate holds the table of limits: which field of an OCI
+// [specs.LinuxResources] goes to which cgroup file, in which form and in which
+// order.
+//
+// It is pure. What it turns into what: resources, and a look into the cgroup
+// that is to be changed, into a list of [Change], each one write(2). Package
+// cgroup validates the values before, finds the directories and writes.
+//
+// v1.go and v2.go are the two halves of the table; a controller is on one of
+// them, and on a hybrid host some are here and some there. Where an order
+// matters, because the kernel checks one file against another with every
+// write, the function says which rule it follows.
+package translate
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 )
 
-// change is one write(2) into one file of a cgroup.
-type change struct {
-	controller string // whose hierarchy; "" is cgroup2 itself
-	file       string
-	value      string
+// Change is one write(2) into one file of a cgroup.
+type Change struct {
+	Controller string // whose hierarchy; "" is cgroup2 itself
+	File       string
+	Value      string
 }
 
-// files looks into the cgroup that is to be changed. A file that isn't there
+// Files looks into the cgroup that is to be changed. A file that isn't there
 // reads as "", false.
-type files func(controller, file string) (value string, ok bool)
+type Files func(controller, file string) (value string, ok bool)
 
 // plan collects the changes of one LinuxResources value in the order in which
 // the kernel takes them. The value has passed Validate.
 type plan struct {
-	now     files
-	changes []change
+	now     Files
+	changes []Change
 }
 
 func (p *plan) add(controller, file, value string) {
-	p.changes = append(p.changes, change{controller, file, value})
+	p.changes = append(p.changes, Change{controller, file, value})
 }
 
 func (p *plan) addf(controller, file, format string, args ...any) {
@@ -62,9 +75,13 @@ const maxInt64 = 1<<63 - 1
 // and CPU fields 0 means "leave as it is".
 func set[T int64 | uint64 | uint16](p *T) bool { return p != nil && *p != 0 }
 
-// planOf is the table: every change that r asks for. onV2 tells for each
-// controller whether cgroup2 has it; a hybrid host has some here, some there.
-func planOf(r *specs.LinuxResources, onV2 func(controller string) bool, now files) []change {
+// Plan is the table: every change that r asks for. onV2 tells for each
+// controller whether cgroup2 has it. now may be nil for a cgroup with nothing
+// in it, as long as it is only asked which controllers are needed.
+func Plan(r *specs.LinuxResources, onV2 func(controller string) bool, now Files) []Change {
+	if now == nil {
+		now = func(string, string) (string, bool) { return "", false }
+	}
 	p := &plan{now: now}
 	if r.CPU != nil {
 		p.cpuset(r.CPU)
@@ -138,7 +155,7 @@ func (p *plan) hugetlb(limits []specs.LinuxHugepageLimit, suffix string) {
 
 // rdma.max is the same file in both versions and takes one device at a time.
 func (p *plan) rdma(devices map[string]specs.LinuxRdma) {
-	for _, name := range sortedKeys(devices) {
+	for _, name := range slices.Sorted(maps.Keys(devices)) {
 		value := name
 		if n := devices[name].HcaHandles; n != nil {
 			value += fmt.Sprintf(" hca_handle=%d", *n)
@@ -150,18 +167,9 @@ func (p *plan) rdma(devices map[string]specs.LinuxRdma) {
 	}
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// throttles lists the four throttle tables with their v1 file and v2 key.
-func throttles(io *specs.LinuxBlockIO) []throttle {
-	return []throttle{
+// Throttles lists the four throttle tables with their v1 file and v2 key.
+func Throttles(io *specs.LinuxBlockIO) []Throttle {
+	return []Throttle{
 		{"throttleReadBpsDevice", io.ThrottleReadBpsDevice, "blkio.throttle.read_bps_device", "rbps"},
 		{"throttleWriteBpsDevice", io.ThrottleWriteBpsDevice, "blkio.throttle.write_bps_device", "wbps"},
 		{"throttleReadIOPSDevice", io.ThrottleReadIOPSDevice, "blkio.throttle.read_iops_device", "riops"},
@@ -169,9 +177,10 @@ func throttles(io *specs.LinuxBlockIO) []throttle {
 	}
 }
 
-type throttle struct {
-	field   string
-	devices []specs.LinuxThrottleDevice
+// Throttle is one table of disks and their rates.
+type Throttle struct {
+	Field   string // the OCI name
+	Devices []specs.LinuxThrottleDevice
 	fileV1  string
 	keyV2   string
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cgroup
+package translate
 
 import (
 	"strconv"
@@ -143,8 +143,8 @@ func (p *plan) blkioV1(r *specs.LinuxBlockIO) {
 			p.addf("blkio", "blkio.leaf_weight_device", "%d:%d %d", d.Major, d.Minor, *d.LeafWeight)
 		}
 	}
-	for _, t := range throttles(r) {
-		for _, d := range t.devices {
+	for _, t := range Throttles(r) {
+		for _, d := range t.Devices {
 			// 0 takes the rule away: no limit.
 			p.addf("blkio", t.fileV1, "%d:%d %d", d.Major, d.Minor, d.Rate)
 		}

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cgroup
+package translate
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,7 +19,7 @@ func (p *plan) cpuV2(r *specs.LinuxCPU) {
 		p.addf("cpu", "cpu.idle", "%d", *r.Idle)
 	}
 	if set(r.Shares) {
-		p.addf("cpu", "cpu.weight", "%d", weightOfShares(*r.Shares))
+		p.addf("cpu", "cpu.weight", "%d", WeightOfShares(*r.Shares))
 	}
 	p.burst(r, "cpu.max.burst", func() {
 		if value := cpuMax(r, p.now); value != "" {
@@ -29,7 +31,7 @@ func (p *plan) cpuV2(r *specs.LinuxCPU) {
 // cpuMax is the value of cpu.max, "QUOTA PERIOD", or "" for no change. A quota
 // alone leaves the period as it is (the kernel's default is 100000); a period
 // alone needs the quota of now beside it, since the first word is mandatory.
-func cpuMax(r *specs.LinuxCPU, now files) string {
+func cpuMax(r *specs.LinuxCPU, now Files) string {
 	quota := ""
 	if set(r.Quota) {
 		quota = orMax(*r.Quota)
@@ -81,7 +83,7 @@ func (p *plan) ioV2(r *specs.LinuxBlockIO) {
 	hasCost := p.has("io", cost) || !hasBFQ // neither: the write says so
 	if set(r.Weight) {
 		if hasCost {
-			p.addf("io", cost, "%d", ioWeightOfBlkio(*r.Weight))
+			p.addf("io", cost, "%d", IOWeight(*r.Weight))
 		}
 		if hasBFQ {
 			p.addf("io", bfq, "%d", *r.Weight)
@@ -92,14 +94,14 @@ func (p *plan) ioV2(r *specs.LinuxBlockIO) {
 			continue
 		}
 		if hasCost {
-			p.addf("io", cost, "%d:%d %d", d.Major, d.Minor, ioWeightOfBlkio(*d.Weight))
+			p.addf("io", cost, "%d:%d %d", d.Major, d.Minor, IOWeight(*d.Weight))
 		}
 		if hasBFQ {
 			p.addf("io", bfq, "%d:%d %d", d.Major, d.Minor, *d.Weight)
 		}
 	}
-	for _, t := range throttles(r) {
-		for _, d := range t.devices {
+	for _, t := range Throttles(r) {
+		for _, d := range t.Devices {
 			rate := "max" // 0 is no limit; the kernel refuses a literal 0
 			if d.Rate > 0 {
 				rate = strconv.FormatUint(d.Rate, 10)
@@ -112,16 +114,16 @@ func (p *plan) ioV2(r *specs.LinuxBlockIO) {
 // unified writes files by their own names. Files such as io.max take one line
 // per write(2).
 func (p *plan) unified(values map[string]string) {
-	for _, file := range sortedKeys(values) {
+	for _, file := range slices.Sorted(maps.Keys(values)) {
 		for line := range strings.SplitSeq(strings.TrimRight(values[file], "\n"), "\n") {
-			p.add(controllerOf(file), file, line)
+			p.add(ControllerOf(file), file, line)
 		}
 	}
 }
 
-// controllerOf is the controller that a v2 file belongs to, "" for cgroup2's
+// ControllerOf is the controller that a v2 file belongs to, "" for cgroup2's
 // own: the name up to the first dot.
-func controllerOf(file string) string {
+func ControllerOf(file string) string {
 	name, _, _ := strings.Cut(file, ".")
 	if name == "cgroup" {
 		return ""
