@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/runtime/cgroup/devices"
 	"github.com/procfs-shim/procfs-shim/runtime/cgroup/translate"
 )
 
@@ -37,6 +38,8 @@ type system struct {
 	mkdir func(dir string) error
 	rmdir func(dir string) error
 	write func(file, value string) error
+	// limitDevices attaches a program to a directory of cgroup2.
+	limitDevices func(dir string, rules []specs.LinuxDeviceCgroup) error
 }
 
 func kernel() system {
@@ -44,6 +47,8 @@ func kernel() system {
 		mkdir: func(dir string) error { return os.Mkdir(dir, 0o755) },
 		rmdir: unix.Rmdir,
 		write: writeFile,
+
+		limitDevices: devices.Attach,
 	}
 }
 
@@ -151,6 +156,9 @@ func (c *Cgroup) apply(res *specs.LinuxResources) error {
 		if err := c.sys.write(filepath.Join(dir, w.File), w.Value); err != nil {
 			return err
 		}
+	}
+	if len(res.Devices) > 0 && c.host.onV2("devices") {
+		return c.sys.limitDevices(c.in(*c.host.of("")), res.Devices)
 	}
 	return nil
 }

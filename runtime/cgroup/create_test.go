@@ -19,6 +19,8 @@ func everything() *specs.LinuxResources {
 	return &specs.LinuxResources{
 		Memory: &specs.LinuxMemory{Limit: ptr[int64](1 << 28), Swap: ptr[int64](1 << 29)},
 		Pids:   &specs.LinuxPids{Limit: ptr[int64](10)},
+
+		Devices: []specs.LinuxDeviceCgroup{{Allow: false}, {Allow: true, Type: "c", Access: "m"}},
 	}
 }
 
@@ -168,7 +170,7 @@ func TestHybridEnablesWhatIsNeeded(t *testing.T) {
 	if got := strings.TrimSpace(string(text)); err != nil || got != "+pids" {
 		t.Errorf("cgroup.subtree_control = %q, %v, want +pids", got, err)
 	}
-	want := []string{"memory.limit_in_bytes 268435456", "memory.memsw.limit_in_bytes 536870912", "pids.max 10"}
+	want := []string{"memory.limit_in_bytes 268435456", "memory.memsw.limit_in_bytes 536870912", "pids.max 10", "(program) 2 rules"}
 	if diff := cmp.Diff(want, f.leafWrites()); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}

@@ -35,7 +35,8 @@
 // "max", and drops burst, idle and unified. That library does enabling,
 // joining and cgroup.kill (adapter.go). Directories are made here, since
 // undoing needs to know which ones are new, and removed here, since it removes
-// with a recursive delete of files and drops the cause of a failure.
+// with a recursive delete of files and drops the cause of a failure. Devices
+// are files on v1 and a program on cgroup2 (package devices).
 //
 // Units are the kernel's: bytes, microseconds. In LinuxResources -1 means "no
 // limit" and a missing field "leave as it is"; for memory and CPU so does 0,

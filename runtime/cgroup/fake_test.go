@@ -4,6 +4,7 @@ package cgroup
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
@@ -181,6 +183,13 @@ func (f *fake) system() system {
 			at := f.mountOf(file)
 			f.writes = append(f.writes, strings.TrimPrefix(file, at)+" "+value)
 			return writeFile(file, value)
+		},
+		limitDevices: func(dir string, rules []specs.LinuxDeviceCgroup) error {
+			if err := f.step(); err != nil {
+				return err
+			}
+			f.writes = append(f.writes, fmt.Sprintf("%s/(program) %d rules", strings.TrimPrefix(dir, f.mountOf(dir)), len(rules)))
+			return nil
 		},
 	}
 }

@@ -61,11 +61,14 @@ func (h Host) name(controller string) string {
 }
 
 // onV2 reports whether cgroup2 has the controller. Of one that nothing has it
-// is the host's version: devices for instance are no controller of v2 but are
-// limited there in another way.
+// is the host's version. Devices are no controller of cgroup2, which limits them
+// in its own way wherever it is mounted.
 func (h Host) onV2(controller string) bool {
 	name := h.name(controller)
-	if name == "" {
+	switch {
+	case name == "" && controller == "devices":
+		return h.of("") != nil
+	case name == "":
 		return h.pure
 	}
 	return h.of(name).Unified
