@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/runtime/cgroup/translate"
 	"github.com/procfs-shim/procfs-shim/test/testenv"
 )
 
@@ -128,6 +129,62 @@ func TestRealLimitsV1(t *testing.T) {
 		if err != nil {
 			t.Errorf("Update of quota to %v: %v", q, err)
 		}
+	}
+}
+
+func TestRealLimitsV2(t *testing.T) {
+	testenv.RequireV2(t)
+	c := makeCgroup(t, &specs.LinuxResources{
+		Memory: &specs.LinuxMemory{Limit: ptr[int64](64 << 20), Swap: ptr[int64](96 << 20), Reservation: ptr[int64](32 << 20)},
+		CPU: &specs.LinuxCPU{
+			Shares: ptr[uint64](512), Quota: ptr[int64](250000), Period: ptr[uint64](500000), Cpus: "0", Mems: "0",
+		},
+		Pids:    &specs.LinuxPids{Limit: ptr[int64](50)},
+		Unified: map[string]string{"memory.high": "50331648"},
+		Devices: []specs.LinuxDeviceCgroup{{Allow: false}, {Allow: true, Type: "c", Major: ptr[int64](1), Minor: ptr[int64](3)}},
+	})
+	check := func(when string, values ...[2]string) {
+		t.Helper()
+		for _, v := range values {
+			file, want := v[0], v[1]
+			if got := content(t, c, translate.ControllerOf(file), file); got != want {
+				t.Errorf("%s: %s = %q, want %q", when, file, got, want)
+			}
+		}
+	}
+	check("after Create",
+		[2]string{"memory.max", "67108864"}, [2]string{"memory.swap.max", "33554432"}, [2]string{"memory.low", "33554432"},
+		[2]string{"memory.high", "50331648"}, [2]string{"cpu.weight", "59"}, [2]string{"cpu.max", "250000 500000"},
+		[2]string{"cpuset.cpus", "0"}, [2]string{"cpuset.mems", "0"}, [2]string{"pids.max", "50"})
+	for _, step := range []struct {
+		res  specs.LinuxCPU
+		want string
+	}{
+		{specs.LinuxCPU{Quota: ptr[int64](-1)}, "max 500000"},
+		{specs.LinuxCPU{Period: ptr[uint64](100000)}, "max 100000"},
+		{specs.LinuxCPU{Quota: ptr[int64](30000)}, "30000 100000"},
+		{specs.LinuxCPU{Period: ptr[uint64](60000), Burst: ptr[uint64](1000)}, "30000 60000"},
+	} {
+		if err := c.Update(&specs.LinuxResources{CPU: &step.res}); err != nil {
+			t.Errorf("Update to %s: %v", step.want, err)
+		}
+		check("after Update", [2]string{"cpu.max", step.want})
+	}
+	if err := c.Update(&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](-1)}}); err != nil {
+		t.Error(err)
+	}
+	check("without limits", [2]string{"memory.max", "max"}, [2]string{"memory.swap.max", "max"})
+
+	// A process can be started in it, and the program holds for that one.
+	fd, err := c.FD()
+	if err != nil || fd == nil {
+		t.Fatalf("FD = %v, %v", fd, err)
+	}
+	defer func() { _ = fd.Close() }()
+	cmd := exec.Command("/bin/sh", "-c", "echo >/dev/null && cat /dev/zero")
+	cmd.SysProcAttr = &unix.SysProcAttr{UseCgroupFD: true, CgroupFD: int(fd.Fd())}
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "not permitted") {
+		t.Errorf("cat /dev/zero in the cgroup: %v: %.100s", err, out)
 	}
 }
 
