@@ -57,7 +57,7 @@ func fakeHost(t *testing.T, files map[string][]string) Host {
 		OnlineCPUs:        cpulist.Range(0, 1),
 		Limits:            cgroup.NewHost(layout),
 		Hostname:          "thehost",
-		Workdir:           "/work/dir",
+		Workdir:           "/current/dir",
 		TimeNS:            true,
 		RecursiveReadOnly: true,
 		BootClock:         func() time.Duration { return 1000*time.Second + 250*time.Millisecond },
