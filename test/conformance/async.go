@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	goruntime "runtime"
+	"strings"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ type iocb struct {
 	fd     uint32
 	buf    uint64
 	bytes  uint64
-	_      int64  // offset
+	offset int64
 	_      uint64 // reserved
 	_, _   uint32 // flags, resfd
 }
@@ -40,20 +41,26 @@ func asynchronous(s *Subject, file string) error {
 		return err
 	}
 	return withOpen(s.path(file), func(fd int) error {
-		buf := make([]byte, large)
-		n, err := submitRead(fd, buf)
-		if errors.Is(err, unix.ENOSYS) {
-			return nil // a kernel without it
+		var all strings.Builder
+		buf := make([]byte, 64<<10)
+		for {
+			n, err := submitRead(fd, buf, int64(all.Len()))
+			if errors.Is(err, unix.ENOSYS) {
+				return nil // a kernel without it
+			}
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				return sameShape(all.String(), want)
+			}
+			all.Write(buf[:n])
 		}
-		if err != nil {
-			return err
-		}
-		return sameShape(string(buf[:n]), want)
 	})
 }
 
-// submitRead reads len(buf) bytes at offset 0 with io_submit(2).
-func submitRead(fd int, buf []byte) (n int, failed error) {
+// submitRead reads len(buf) bytes at offset with io_submit(2).
+func submitRead(fd int, buf []byte, offset int64) (n int, failed error) {
 	var context uintptr
 	if _, _, errno := unix.Syscall(unix.SYS_IO_SETUP, 1, uintptr(unsafe.Pointer(&context)), 0); errno != 0 {
 		return 0, fmt.Errorf("io_setup: %w", errno)
@@ -64,7 +71,7 @@ func submitRead(fd int, buf []byte) (n int, failed error) {
 		}
 	}()
 	const pread = 0 // IOCB_CMD_PREAD
-	request := &iocb{opcode: pread, fd: uint32(fd), buf: uint64(uintptr(unsafe.Pointer(&buf[0]))), bytes: uint64(len(buf))}
+	request := &iocb{opcode: pread, fd: uint32(fd), buf: uint64(uintptr(unsafe.Pointer(&buf[0]))), bytes: uint64(len(buf)), offset: offset}
 	requests := []*iocb{request}
 	if _, _, errno := unix.Syscall(unix.SYS_IO_SUBMIT, context, 1, uintptr(unsafe.Pointer(&requests[0]))); errno != 0 {
 		return 0, fmt.Errorf("io_submit: %w", errno)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/fusefs"
 	"github.com/procfs-shim/procfs-shim/test/conformance/served"
+	"github.com/procfs-shim/procfs-shim/test/testenv"
 )
 
 // A cgroup that goes while its files are read: the last good text, then errors,
@@ -159,7 +160,10 @@ func TestReadersKilled(t *testing.T) {
 	}
 	after := s.Usage()
 	t.Logf("before %+v, after %+v", before, after)
-	if after.Descriptors > before.Descriptors || after.Threads > before.Threads+4 {
+	// Go keeps threads that it once needed, at most those of all requests that
+	// can be in flight.
+	const inFlight = 64
+	if after.Descriptors > before.Descriptors || after.Threads > before.Threads+inFlight {
 		t.Errorf("the server holds %+v after 100 killed readers, %+v before", after, before)
 	}
 	if text, err := byReadFile(path); err != nil || text == "" {
@@ -174,7 +178,11 @@ func TestOpenDescriptorsAreCheap(t *testing.T) {
 	cg := served.NewCgroup(t, "open")
 	path := filepath.Join(s.Add("open", cg), "proc/meminfo")
 	before := s.Usage()
-	fds, err := openMany(path, 10_000)
+	n := 10_000
+	if testenv.InGuest() {
+		n = 1000
+	}
+	fds, err := openMany(path, n)
 	defer func() {
 		if err := closeAll(fds); err != nil {
 			t.Error(err)
@@ -190,8 +198,8 @@ func TestOpenDescriptorsAreCheap(t *testing.T) {
 		}
 	}
 	read := s.Usage()
-	t.Logf("before %+v, 10,000 open %+v, all read %+v", before, opened, read)
+	t.Logf("before %+v, %d open %+v, all read %+v", before, n, opened, read)
 	if read.Descriptors > before.Descriptors || read.RSS > before.RSS+32*mib {
-		t.Errorf("the server holds %+v with 10,000 files open, %+v before", read, before)
+		t.Errorf("the server holds %+v with %d files open, %+v before", read, n, before)
 	}
 }

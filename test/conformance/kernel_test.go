@@ -2,7 +2,11 @@
 
 package conformance
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/procfs-shim/procfs-shim/test/testenv"
+)
 
 // TestKernel runs the checks over the real thing, which shows that they ask for
 // nothing that procfs and sysfs don't do.
@@ -10,6 +14,7 @@ func TestKernel(t *testing.T) {
 	Run(t, &Subject{
 		Dir:     "/",
 		Files:   []string{"proc/cpuinfo", "proc/meminfo", "sys/devices/system/cpu/online"},
+		Slow:    testenv.InGuest(),
 		Differs: KernelDiffers(),
 	})
 }

@@ -22,6 +22,14 @@ func openMany(path string, n int) (fds []int, err error) {
 	return fds, nil
 }
 
+// many is n, or less on a slow machine.
+func (s *Subject) many(n int) int {
+	if s.Slow {
+		return n / 10
+	}
+	return n
+}
+
 // closeAll closes descriptors.
 func closeAll(fds []int) error {
 	var failed error
@@ -37,7 +45,7 @@ func manyOpen(s *Subject, file string) (failed error) {
 	if err != nil {
 		return err
 	}
-	fds, err := openMany(s.path(file), 10_000)
+	fds, err := openMany(s.path(file), s.many(10_000))
 	defer func() { failed = errors.Join(failed, closeAll(fds)) }()
 	if err != nil {
 		return err
@@ -57,7 +65,7 @@ func manyOpen(s *Subject, file string) (failed error) {
 // manyHeld: more passes begun than a server keeps snapshots for. Each goes on
 // with its own text or fails with EIO; begun anew at 0, each works.
 func manyHeld(s *Subject, file string) (failed error) {
-	fds, err := openMany(s.path(file), 1500)
+	fds, err := openMany(s.path(file), max(600, s.many(1500)))
 	defer func() { failed = errors.Join(failed, closeAll(fds)) }()
 	if err != nil {
 		return err

@@ -19,6 +19,9 @@ type Subject struct {
 	// Change makes the text of a file different from what it was, by other means
 	// than the file. nil, or a false: there is no such means.
 	Change func(path string) (possible bool, err error)
+	// Slow makes checks that open many files do with a tenth of them, for
+	// machines that are emulated.
+	Slow bool
 	// Differs gives the reason why a check isn't passed, by the check's name or,
 	// if only for one file, by "NAME PATH".
 	Differs map[string]string

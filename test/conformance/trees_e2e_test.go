@@ -12,6 +12,7 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/fusefs"
 	"github.com/procfs-shim/procfs-shim/test/conformance/served"
+	"github.com/procfs-shim/procfs-shim/test/testenv"
 )
 
 func TestMain(m *testing.M) { served.Main(m) }
@@ -53,7 +54,7 @@ func TestBoundTree(t *testing.T) {
 	s := served.Start(t)
 	cg := served.NewCgroup(t, "bound")
 	c := &changer{cg: cg}
-	Run(t, &Subject{Dir: s.Add("bound", cg), Files: files(), Change: c.change})
+	Run(t, &Subject{Dir: s.Add("bound", cg), Files: files(), Change: c.change, Slow: testenv.InGuest()})
 	if errors := s.Errors("bound"); errors["cgroup-gone"]+errors["cgroup-unreadable"]+errors["host-unreadable"] > 0 {
 		t.Errorf("the server counted %v", errors)
 	}
@@ -62,7 +63,7 @@ func TestBoundTree(t *testing.T) {
 // The shared tree, read by this process, whose own cgroup's view it is shown.
 func TestSharedTree(t *testing.T) {
 	s := served.Start(t)
-	Run(t, &Subject{Dir: s.Shared, Files: files()})
+	Run(t, &Subject{Dir: s.Shared, Files: files(), Slow: testenv.InGuest()})
 	if errors := s.Errors(""); len(errors) > 0 {
 		t.Errorf("the server counted %v", errors)
 	}

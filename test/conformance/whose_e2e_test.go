@@ -35,29 +35,9 @@ func memTotal(t *testing.T, text string, err error) int64 {
 
 const mib = 1 << 20
 
-// TestWhoseView reads the shared tree from here and there:
-//
-//	/            the host: no limit
-//	├─ host      80 MiB, a process in the host's PID namespace
-//	├─ a         100 MiB, a container
-//	│  ├─ init.scope       its init process, once it has moved there
-//	│  └─ below  90 MiB    a service in it
-//	└─ b         110 MiB, another container, which at last shares a's namespace
-func TestWhoseView(t *testing.T) {
-	s := served.Start(t)
-	meminfo := filepath.Join(s.Shared, "proc/meminfo")
-	host := served.NewCgroup(t, "host")
-	host.SetMemory(80 * mib)
-	a := served.NewCgroup(t, "a")
-	a.SetMemory(100 * mib)
-	below := a.Child("below")
-	below.SetMemory(90 * mib)
-	scope := a.Child("init.scope")
-	scope.SetMemory(95 * mib)
-	b := served.NewCgroup(t, "b")
-	b.SetMemory(110 * mib)
-
-	check := func(who string, want int64) func(string, error) {
+// sees returns a check of what a reader sees as MemTotal.
+func sees(t *testing.T) func(who string, want int64) func(string, error) {
+	return func(who string, want int64) func(string, error) {
 		return func(text string, err error) {
 			t.Helper()
 			if got := memTotal(t, text, err); got != want*mib {
@@ -65,11 +45,26 @@ func TestWhoseView(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestWhoseView reads the shared tree from here and there:
+//
+//	/            no limit
+//	├─ host      80 MiB, a process in the host's PID namespace
+//	├─ a         100 MiB, a container
+//	└─ b         110 MiB, another container, which at last shares a's namespace
+func TestWhoseView(t *testing.T) {
+	s := served.Start(t)
+	meminfo := filepath.Join(s.Shared, "proc/meminfo")
+	host, a, b := served.NewCgroup(t, "host"), served.NewCgroup(t, "a"), served.NewCgroup(t, "b")
+	host.SetMemory(80 * mib)
+	a.SetMemory(100 * mib)
+	b.SetMemory(110 * mib)
+	check := sees(t)
 	inA, inB := served.StartReader(t, a), served.StartReader(t, b)
 	check("a's init process", 100)(inA.Read(meminfo))
 	check("b's init process", 110)(inB.Read(meminfo))
 	check("a process in a", 100)(inA.ReadByChild(nil, meminfo))
-	check("a service in a", 100)(inA.ReadByChild(below, meminfo))
 	check("a container of a pod", 110)(inA.ReadByChild(b, meminfo))
 	check("a process of the host", 80)(served.ReadFrom(host, meminfo))
 	check("a process of the host in a's cgroup", 100)(served.ReadFrom(a, meminfo))
@@ -77,14 +72,37 @@ func TestWhoseView(t *testing.T) {
 		check("an entrant with a's cgroup", 100)(inA.ReadByEntrant(a, meminfo))
 		check("an entrant with the host's cgroup", 80)(inA.ReadByEntrant(host, meminfo))
 	}
-	inA.Join(scope)
-	check("a's init process in its init.scope", 100)(inA.Read(meminfo))
-	check("a service, init being in init.scope", 100)(inA.ReadByChild(below, meminfo))
 	inA.Join(b)
 	check("a's init process, moved to b", 110)(inA.Read(meminfo))
 	if counts := s.Errors(""); len(counts) > 0 {
 		t.Errorf("the server counted %v", counts)
 	}
+}
+
+// TestNested is a container with cgroups of its own, as one that runs systemd:
+//
+//	/
+//	└─ c              100 MiB, the container
+//	   ├─ init.scope  95 MiB, its init process
+//	   └─ service     90 MiB, others
+func TestNested(t *testing.T) {
+	s := served.Start(t)
+	meminfo := filepath.Join(s.Shared, "proc/meminfo")
+	c := served.NewCgroup(t, "c")
+	c.SetMemory(100 * mib)
+	scope, service := c.Child("init.scope"), c.Child("service")
+	scope.SetMemory(95 * mib)
+	service.SetMemory(90 * mib)
+	check := sees(t)
+	inside := served.StartReader(t, scope)
+	check("the init process in its init.scope", 100)(inside.Read(meminfo))
+	check("a service, init being in init.scope", 100)(inside.ReadByChild(service, meminfo))
+	if layout, err := testenv.CgroupLayout(); err != nil || layout == "v2" {
+		return // there, processes are in leaves only
+	}
+	inside.Join(c)
+	check("the init process", 100)(inside.Read(meminfo))
+	check("a service", 100)(inside.ReadByChild(service, meminfo))
 }
 
 // A handle goes on with its text whoever reads on, and begins anew as whoever
