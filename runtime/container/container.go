@@ -76,11 +76,11 @@ func (c *Container) create(ctx context.Context) error {
 	}
 	// From here on init may be what we wait for; ending it ends the wait.
 	stop := context.AfterFunc(ctx, func() { _ = c.init.Signal(unix.SIGKILL) })
-	defer stop()
-	if err := c.setUp(ctx); err != nil {
-		if ctx.Err() != nil {
-			return fmt.Errorf("create container %s: %w", c.config.ID, context.Cause(ctx))
-		}
+	err = c.setUp(ctx)
+	if !stop() {
+		return fmt.Errorf("create container %s: %w", c.config.ID, context.Cause(ctx))
+	}
+	if err != nil {
 		return err
 	}
 	return c.setStatus(specs.StateCreated)
@@ -118,7 +118,7 @@ func (c *Container) startInit() error {
 	if err != nil {
 		return err
 	}
-	defer program.Close()
+	defer func() { _ = program.Close() }()
 	if c.config.Init {
 		roots := []string{spec.Root.Path}
 		if c.config.Overlay != nil {
@@ -137,14 +137,14 @@ func (c *Container) startInit() error {
 	if err != nil {
 		return fmt.Errorf("start init: %w", err)
 	}
-	defer theirs.Close()
+	defer func() { _ = theirs.Close() }()
 	c.conn = conn
 	directory, err := c.cgroup.FD() // nil on v1
 	if err != nil {
 		return fmt.Errorf("start init: %w", err)
 	}
 	if directory != nil {
-		defer directory.Close()
+		defer func() { _ = directory.Close() }()
 	}
 	if hasNamespace(spec, specs.TimeNamespace) {
 		if err := newTimeNamespace(c.config.Proc, spec.Linux.TimeOffsets); err != nil {
@@ -209,8 +209,12 @@ func (c *Container) setUp(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("views: %w", err)
 		}
+		defer func() {
+			for _, tree := range trees {
+				_ = tree.Close()
+			}
+		}()
 		for _, tree := range trees {
-			defer tree.Close()
 			setup.Views = append(setup.Views, tree.Destination)
 			files = append(files, tree.File)
 		}
@@ -364,6 +368,7 @@ func (c *Container) setStatus(status specs.ContainerState) error {
 	return c.entry.Update(func(r *state.Record) { r.Status = status })
 }
 
+// warn logs something that was asked for and can't be had.
 func (c *Container) warn(format string, args ...any) {
-	c.config.Log.Warn(fmt.Sprintf(format, args...), slog.String("container", c.config.ID))
+	c.config.Log.Warn("not as asked for", slog.String("container", c.config.ID), slog.String("what", fmt.Sprintf(format, args...)))
 }

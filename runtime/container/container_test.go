@@ -3,6 +3,7 @@
 package container
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -140,11 +141,11 @@ func TestExitStatus(t *testing.T) {
 		{nil, 0},
 		{errors.New("x"), 125},
 		{unix.ENOENT, 125},
-		{&initproc.Failure{Errno: unix.ENOENT}, 125},
-		{&initproc.Failure{Errno: unix.ENOENT, Exec: true}, 127},
-		{fmt.Errorf("x: %w", &initproc.Failure{Errno: unix.ENOTDIR, Exec: true}), 127},
-		{&initproc.Failure{Errno: unix.EACCES, Exec: true}, 126},
-		{&initproc.Failure{Errno: unix.ENOEXEC, Exec: true}, 126},
+		{&initproc.FailureError{Errno: unix.ENOENT}, 125},
+		{&initproc.FailureError{Errno: unix.ENOENT, Exec: true}, 127},
+		{fmt.Errorf("x: %w", &initproc.FailureError{Errno: unix.ENOTDIR, Exec: true}), 127},
+		{&initproc.FailureError{Errno: unix.EACCES, Exec: true}, 126},
+		{&initproc.FailureError{Errno: unix.ENOEXEC, Exec: true}, 126},
 	} {
 		if got := ExitStatus(c.err); got != c.want {
 			t.Errorf("%v: %d, want %d", c.err, got, c.want)
@@ -189,13 +190,13 @@ func TestSealedProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sealed.Close()
+	defer func() { _ = sealed.Close() }()
 	want, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := io.ReadAll(io.NewSectionReader(sealed, 0, 1<<40))
-	if err != nil || string(got) != string(want) {
+	if err != nil || !bytes.Equal(got, want) {
 		t.Errorf("copy has %d bytes, the program %d, %v", len(got), len(want), err)
 	}
 	if _, err := sealed.WriteAt([]byte("x"), 0); !errors.Is(err, unix.EPERM) {
@@ -206,7 +207,7 @@ func TestSealedProgram(t *testing.T) {
 	}
 	again, err := os.OpenFile(fmt.Sprintf("/proc/self/fd/%d", sealed.Fd()), os.O_RDWR, 0)
 	if err == nil {
-		defer again.Close()
+		defer func() { _ = again.Close() }()
 		if _, err := again.WriteAt([]byte("x"), 0); !errors.Is(err, unix.EPERM) {
 			t.Errorf("write after opening again: %v, want EPERM", err)
 		}

@@ -108,7 +108,7 @@ const (
 // ExitStatus is what to exit with after an error of Create or Start: 127 when
 // the command was not found, 126 when it can't be executed, else 125.
 func ExitStatus(err error) int {
-	var f *initproc.Failure
+	var f *initproc.FailureError
 	switch {
 	case err == nil:
 		return 0

@@ -32,12 +32,12 @@ import (
 // The test binary is also the program that is executed as init.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == initproc.Command {
-		os.Exit(initproc.Main())
+		os.Exit(initproc.Main()) //nolint:forbidigo // it is main's task
 	}
 	if os.Getenv(ownerVariable) != "" {
-		os.Exit(ownerMain())
+		os.Exit(ownerMain()) //nolint:forbidigo // likewise
 	}
-	os.Exit(m.Run())
+	os.Exit(m.Run()) //nolint:forbidigo // as package testing documents it
 }
 
 // setup is one container's surroundings.
@@ -130,8 +130,13 @@ func config(root string) *specs.Spec {
 		},
 		Linux: &specs.Linux{
 			Namespaces: []specs.LinuxNamespace{
-				{Type: specs.MountNamespace}, {Type: specs.PIDNamespace}, {Type: specs.UTSNamespace}, {Type: specs.IPCNamespace},
-				{Type: specs.NetworkNamespace}, {Type: specs.CgroupNamespace}, {Type: specs.TimeNamespace},
+				{Type: specs.MountNamespace},
+				{Type: specs.PIDNamespace},
+				{Type: specs.UTSNamespace},
+				{Type: specs.IPCNamespace},
+				{Type: specs.NetworkNamespace},
+				{Type: specs.CgroupNamespace},
+				{Type: specs.TimeNamespace},
 			},
 			MaskedPaths:   []string{"/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/acpi", "/sys/firmware", "/proc/no-such-file"},
 			ReadonlyPaths: []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/bus", "/proc/irq"},
@@ -148,7 +153,7 @@ func (s *setup) withInit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer program.Close()
+	defer func() { _ = program.Close() }()
 	if libs, err := program.ImportedLibraries(); err != nil || len(libs) == 0 {
 		return
 	}
@@ -231,8 +236,8 @@ func (s *setup) try(t *testing.T) (result, error) {
 			failed = errors.Join(failed, err)
 		}
 	})
-	out.Close()
-	errs.Close()
+	_ = out.Close()
+	_ = errs.Close()
 	<-outDone
 	<-errDone
 	return r, failed
@@ -249,7 +254,7 @@ func collect(t *testing.T, text *string) (*os.File, chan struct{}) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer r.Close()
+		defer func() { _ = r.Close() }()
 		all, err := io.ReadAll(r)
 		if err != nil {
 			t.Error(err)
@@ -288,8 +293,8 @@ func (s *setup) start(t *testing.T) *started {
 		if err == nil {
 			err = c.Start()
 		}
-		inR.Close()
-		outW.Close()
+		_ = inR.Close()
+		_ = outW.Close()
 		st.Container = c
 		ready <- err
 		<-quit
@@ -301,7 +306,7 @@ func (s *setup) start(t *testing.T) *started {
 	})
 	go func() {
 		defer close(st.lines)
-		defer outR.Close()
+		defer func() { _ = outR.Close() }()
 		all := make([]byte, 0, 4096)
 		buf := make([]byte, 4096)
 		for {
@@ -326,7 +331,7 @@ func (s *setup) start(t *testing.T) *started {
 		once.Do(func() {
 			close(quit)
 			<-ended
-			inW.Close()
+			_ = inW.Close()
 		})
 	}
 	t.Cleanup(st.stop)

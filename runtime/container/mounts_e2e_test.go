@@ -27,15 +27,15 @@ func TestMaskedAndReadonlyPaths(t *testing.T) {
 		touch /sys/x || echo ro
 		grep -c 'proc /proc proc' /proc/self/mounts`)
 	r := s.run(t)
-	want := ""
+	var want strings.Builder
 	for _, f := range []string{"/proc/keys", "/proc/timer_list", "/proc/kcore"} {
 		if _, err := os.Lstat(f); err == nil { // kernels differ
-			want += "1:3 character special file\n0\n"
+			want.WriteString("1:3 character special file\n0\n")
 		}
 	}
-	want += ".\n..\nro\nro\nro\nro\n1\n"
-	if r.out != want {
-		t.Errorf("inside:\n%s\nwant:\n%s\n%s", r.out, want, r.err)
+	want.WriteString(".\n..\nro\nro\nro\nro\n1\n")
+	if r.out != want.String() {
+		t.Errorf("inside:\n%s\nwant:\n%s\n%s", r.out, want.String(), r.err)
 	}
 }
 

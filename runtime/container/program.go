@@ -31,7 +31,7 @@ func sealedProgram(proc string) (*os.File, error) {
 	if seals, err := unix.FcntlInt(self.Fd(), unix.F_GET_SEALS, 0); err == nil && seals&allSeals == allSeals {
 		return self, nil
 	}
-	defer self.Close()
+	defer func() { _ = self.Close() }()
 	// MFD_EXEC says that it is meant to be executed, and is unknown before Linux
 	// 6.3, which didn't ask.
 	fd, err := unix.MemfdCreate(memfdName, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
@@ -43,7 +43,7 @@ func sealedProgram(proc string) (*os.File, error) {
 	}
 	sealed := os.NewFile(uintptr(fd), memfdName)
 	if err := copyAndSeal(sealed, self); err != nil {
-		sealed.Close()
+		_ = sealed.Close()
 		return nil, fmt.Errorf("copy the program: %w", err)
 	}
 	return sealed, nil
@@ -83,7 +83,7 @@ func interpreter(program *os.File) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", program.Name(), err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	for _, p := range f.Progs {
 		if p.Type != elf.PT_INTERP {
 			continue
@@ -120,7 +120,7 @@ func isIn(root, path string) error {
 	if err != nil {
 		return fmt.Errorf("root file system: %s: %w", root, err)
 	}
-	defer unix.Close(dir)
+	defer func() { _ = unix.Close(dir) }()
 	found, err := unix.Openat2(dir, path, &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_IN_ROOT})
 	if err != nil {
 		return err

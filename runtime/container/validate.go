@@ -133,6 +133,8 @@ func cloneFlag(kind specs.LinuxNamespaceType) (flag uint64, known bool) {
 		// Init unshares the first when it is in its cgroup, the parent's thread
 		// the second.
 		return 0, true
+	case specs.UserNamespace:
+		return 0, false
 	}
 	return 0, false
 }

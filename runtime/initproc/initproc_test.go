@@ -48,7 +48,7 @@ func TestMessagesTravel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	failed := make(chan error, 1)
 	go func() { failed <- a.Send(sent, w) }()
 	got, files, err := b.Receive()
@@ -58,7 +58,7 @@ func TestMessagesTravel(t *testing.T) {
 	if err := <-failed; err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
+	_ = w.Close()
 	if diff := cmp.Diff(sent, got); diff != "" {
 		t.Errorf("message (-sent +received):\n%.2000s", diff)
 	}
@@ -71,7 +71,7 @@ func TestMessagesTravel(t *testing.T) {
 	if _, err := files[0].WriteString("through"); err != nil {
 		t.Fatal(err)
 	}
-	files[0].Close()
+	_ = files[0].Close()
 	if text, err := io.ReadAll(r); err != nil || string(text) != "through" {
 		t.Errorf("%q, %v", text, err)
 	}
@@ -103,7 +103,7 @@ func TestMalformedMessages(t *testing.T) {
 		if _, err := a.file.WriteString(text); err != nil {
 			t.Fatal(err)
 		}
-		a.Close()
+		_ = a.Close()
 		if m, _, err := b.Receive(); err == nil {
 			t.Errorf("%s: %+v", name, m)
 		}

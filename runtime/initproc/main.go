@@ -70,7 +70,7 @@ func closeOnExec() error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
 		return err
@@ -137,7 +137,7 @@ func openSelf() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, orderFD+1)
 	if err != nil {
 		return nil, err
@@ -195,7 +195,7 @@ func loopbackUp() error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	request, err := unix.NewIfreq("lo")
 	if err != nil {
 		return err
@@ -218,7 +218,7 @@ func (p *process) tree(views []*os.File) error {
 	if err != nil {
 		return err
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	if err := root.Fill(); err != nil {
 		return err
 	}
@@ -240,8 +240,8 @@ func (p *process) console(root *mounts.Root) error {
 	if err != nil {
 		return err
 	}
-	defer master.Close()
-	defer slave.Close()
+	defer func() { _ = master.Close() }()
+	defer func() { _ = slave.Close() }()
 	if err := p.conn.Send(Message{Kind: KindConsole}, master); err != nil {
 		return io.EOF
 	}

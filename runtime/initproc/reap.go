@@ -48,7 +48,7 @@ func (o reapOrder) file() (*os.File, error) {
 	}
 	f := os.NewFile(uintptr(fd), "order")
 	if _, err := f.Write(text); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, err
 	}
 	return f, nil
@@ -56,7 +56,7 @@ func (o reapOrder) file() (*os.File, error) {
 
 func readOrder(f *os.File) (reapOrder, error) {
 	var o reapOrder
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err != nil {
 		return o, err
@@ -65,7 +65,8 @@ func readOrder(f *os.File) (reapOrder, error) {
 	if _, err := f.ReadAt(text, 0); err != nil {
 		return o, err
 	}
-	return o, json.Unmarshal(text, &o)
+	err = json.Unmarshal(text, &o)
+	return o, err
 }
 
 // execveat executes the program behind f, keeping the thread's environment of
@@ -97,12 +98,10 @@ func reapMain() int {
 	signal.Notify(children, unix.SIGCHLD)
 	child, err := startOrdered()
 	if err != nil {
-		if err := conn.Send(Message{Kind: KindFailed, Failure: failure(err)}); err != nil {
-			return exitFailure
-		}
+		_ = conn.Send(Message{Kind: KindFailed, Failure: failure(err)}) // else the parent is dead, and so are we
 		return exitFailure
 	}
-	conn.Close() // the command runs
+	_ = conn.Close() // the command runs
 	for {
 		select {
 		case <-children:

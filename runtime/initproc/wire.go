@@ -36,9 +36,9 @@ type Message struct {
 	Kind Kind `json:"kind"`
 	// Setup comes with KindSetup, Failure with KindFailed, Text with
 	// KindWarning.
-	Setup   *Setup   `json:"setup,omitempty"`
-	Failure *Failure `json:"failure,omitempty"`
-	Text    string   `json:"text,omitempty"`
+	Setup   *Setup        `json:"setup,omitempty"`
+	Failure *FailureError `json:"failure,omitempty"`
+	Text    string        `json:"text,omitempty"`
 }
 
 // Setup is what init needs to know.
@@ -59,9 +59,9 @@ type Setup struct {
 	Reaper bool `json:"reaper,omitempty"`
 }
 
-// Failure is why a container could not be started, as init saw it. As an error
-// it wraps its errno.
-type Failure struct {
+// FailureError is why a container could not be started, as init saw it. It
+// wraps its errno.
+type FailureError struct {
 	Text  string     `json:"text"`
 	Errno unix.Errno `json:"errno,omitempty"`
 	// Exec says that the container's command can't be executed, while the
@@ -69,10 +69,10 @@ type Failure struct {
 	Exec bool `json:"exec,omitempty"`
 }
 
-func (f *Failure) Error() string { return f.Text }
+func (f *FailureError) Error() string { return f.Text }
 
 // Unwrap gives the errno, nil if there is none.
-func (f *Failure) Unwrap() error {
+func (f *FailureError) Unwrap() error {
 	if f.Errno == 0 {
 		return nil
 	}
@@ -84,8 +84,8 @@ type execError struct{ error }
 
 func (e execError) Unwrap() error { return e.error }
 
-func failure(err error) *Failure {
-	f := &Failure{Text: err.Error()}
+func failure(err error) *FailureError {
+	f := &FailureError{Text: err.Error()}
 	_ = errors.As(err, &f.Errno) // zero if there is none
 	var exec execError
 	f.Exec = errors.As(err, &exec)
@@ -232,6 +232,6 @@ func parseRights(data []byte) ([]*os.File, error) {
 
 func closeAll(files []*os.File) {
 	for _, f := range files {
-		f.Close()
+		_ = f.Close()
 	}
 }

@@ -74,7 +74,7 @@ func (p Process) kill(ctx context.Context, procRoot string) error {
 	if err != nil {
 		return fmt.Errorf("kill process %d: %w", p.PID, err)
 	}
-	defer unix.Close(pidfd)
+	defer func() { _ = unix.Close(pidfd) }()
 	// The descriptor is taken before the look: what it names can't change.
 	if !p.Alive(procRoot) {
 		return nil

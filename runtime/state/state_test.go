@@ -30,13 +30,13 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(ownerVariable); dir != "" {
 		s := state.New(dir, "/proc", quiet())
 		_, err := s.Claim(context.Background(), state.Record{ID: "dead", Cgroup: "/left", Dirs: []string{filepath.Join(dir, "layer")}})
-		fmt.Println(err)
+		_, _ = fmt.Fprintln(os.Stdout, err)
 		select {}
 	}
-	os.Exit(m.Run())
+	os.Exit(m.Run()) //nolint:forbidigo // as package testing documents it
 }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // cgroups records what it is asked to remove.
 type cgroups struct {
@@ -198,8 +198,8 @@ func TestClaimWaitsForSweep(t *testing.T) {
 		for {
 			e, err := s.Claim(t.Context(), state.Record{ID: "dead"})
 			if err == nil || errors.Is(err, state.ErrInUse) {
-				if e != nil {
-					defer e.Release()
+				if err == nil {
+					err = e.Release()
 				}
 				claimed <- err
 				return

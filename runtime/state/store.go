@@ -107,7 +107,7 @@ func (s *Store) whyTaken(dir string) error {
 	if err != nil {
 		return err
 	}
-	lock.Close()
+	_ = lock.Close()
 	return fmt.Errorf("a dead owner left %s, which could not be removed so far", dir)
 }
 
@@ -147,7 +147,7 @@ func tryLock(dir string) (*os.File, error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
+		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
 			return nil, ErrInUse
 		}
@@ -203,7 +203,7 @@ func (e *Entry) Release() error {
 func (e *Entry) forget() error {
 	err := os.RemoveAll(e.dir)
 	if e.lock != nil {
-		e.lock.Close()
+		_ = e.lock.Close()
 		e.lock = nil
 	}
 	if err != nil {

@@ -79,7 +79,7 @@ func (s *Store) takeDead() ([]*Entry, error) {
 				// Deleting by a record that isn't whole would be guessing; and
 				// without the record nobody would ever know what it named.
 				s.log.Warn("leftover with an unreadable state file; look at it and remove the directory", "path", dir, "err", err)
-				lock.Close()
+				_ = lock.Close()
 				continue
 			}
 			r = Record{ID: name.Name()} // died before it made anything

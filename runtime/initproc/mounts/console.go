@@ -25,7 +25,7 @@ func (r *Root) Console(size *specs.Box, uid uint32) (master, slave *os.File, err
 	if err != nil {
 		return nil, nil, fmt.Errorf("/dev/pts: %w", err)
 	}
-	defer pts.Close()
+	defer func() { _ = pts.Close() }()
 	if ok, err := isOn(pts, devptsMagic); err != nil || !ok {
 		return nil, nil, errors.Join(errors.New("/dev/pts: not a devpts, which a terminal needs"), err)
 	}
@@ -34,7 +34,7 @@ func (r *Root) Console(size *specs.Box, uid uint32) (master, slave *os.File, err
 		return nil, nil, fmt.Errorf("/dev/pts/ptmx: %w", err)
 	}
 	if slave, err = r.console(master, size, uid); err != nil {
-		master.Close()
+		_ = master.Close()
 		return nil, nil, err
 	}
 	return master, slave, nil
@@ -50,7 +50,7 @@ func (r *Root) console(master *os.File, size *specs.Box, uid uint32) (*os.File, 
 	}
 	slave := os.NewFile(fd, "/dev/console")
 	if err := r.mountConsole(slave, size, uid); err != nil {
-		slave.Close()
+		_ = slave.Close()
 		return nil, err
 	}
 	return slave, nil
@@ -71,12 +71,12 @@ func (r *Root) mountConsole(slave *os.File, size *specs.Box, uid uint32) error {
 	if err != nil {
 		return fmt.Errorf("/dev/console: %w", err)
 	}
-	defer mount.Close()
+	defer func() { _ = mount.Close() }()
 	dev, _, err := r.openReal("/dev")
 	if err != nil {
 		return fmt.Errorf("/dev: %w", err)
 	}
-	defer dev.Close()
+	defer func() { _ = dev.Close() }()
 	if err := makeFile(dev, "console"); err != nil {
 		return fmt.Errorf("/dev/console: %w", err)
 	}
@@ -84,7 +84,7 @@ func (r *Root) mountConsole(slave *os.File, size *specs.Box, uid uint32) error {
 	if err != nil {
 		return fmt.Errorf("/dev/console: %w", err)
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	if err := moveTo(mount, target); err != nil {
 		return fmt.Errorf("/dev/console: %w", err)
 	}

@@ -7,17 +7,21 @@ import (
 	"fmt"
 	"os"
 	"path"
-	"slices"
 
 	pathrs "github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"golang.org/x/sys/unix"
 )
 
-// coverable are the files below /proc that a config may mount over: those that
-// LXCFS and procfs-shim serve and that engines bind with -v.
-var coverable = []string{
-	"/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo",
-	"/proc/slabinfo", "/proc/stat", "/proc/swaps", "/proc/uptime",
+// coverable says whether dst is one of the files below /proc that a config may
+// mount over: those that LXCFS and procfs-shim serve and that engines bind with
+// -v.
+func coverable(dst string) bool {
+	switch dst {
+	case "/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo",
+		"/proc/slabinfo", "/proc/stat", "/proc/swaps", "/proc/uptime":
+		return true
+	}
+	return false
 }
 
 // destination is an opened place for a mount.
@@ -27,7 +31,7 @@ type destination struct {
 	made bool // it wasn't there before
 }
 
-func (d destination) isDir() bool { return d.stat.Mode&unix.S_IFMT == unix.S_IFDIR }
+func (d *destination) isDir() bool { return d.stat.Mode&unix.S_IFMT == unix.S_IFDIR }
 
 // clean is a destination of the config as an absolute path; relative ones
 // count from /.
@@ -60,7 +64,7 @@ func (r *Root) openDestination(dst, fstype string, directory bool) (destination,
 	}
 	d := destination{File: f, made: made}
 	if err := d.check(dst, fstype, directory); err != nil {
-		f.Close()
+		_ = f.Close()
 		return destination{}, err
 	}
 	return d, nil
@@ -82,7 +86,7 @@ func (d *destination) check(dst, fstype string, directory bool) error {
 	}
 	// dst is what the config says; where a link led to is what counts, and a
 	// coverable file is named by its own path, not through a link.
-	if inside && dst != "/proc" && fstype != "proc" && !slices.Contains(coverable, dst) {
+	if inside && dst != "/proc" && fstype != "proc" && !coverable(dst) {
 		return fmt.Errorf("it lies on procfs, where only single files of the view may be mounted over: %w", unix.EPERM)
 	}
 	return nil
@@ -108,7 +112,7 @@ func (r *Root) openReal(dst string) (f *os.File, made bool, err error) {
 		if err != nil {
 			return nil, false, fmt.Errorf("make directory: %w", err)
 		}
-		dir.Close()
+		_ = dir.Close()
 		f, err = open()
 		return f, true, err
 	}
@@ -159,7 +163,7 @@ func (r *Root) openOrMake(dst string, directory bool) (f *os.File, made bool, er
 	if err != nil {
 		return nil, false, fmt.Errorf("make directory: %w", err)
 	}
-	defer parent.Close()
+	defer func() { _ = parent.Close() }()
 	if err := makeFile(parent, path.Base(dst)); err != nil {
 		return nil, false, err
 	}

@@ -13,6 +13,8 @@ import (
 )
 
 // The devices that every container has, config-linux.md "Default Devices".
+//
+//nolint:gochecknoglobals // a constant table
 var defaultDevices = []specs.LinuxDevice{
 	{Path: "/dev/null", Type: "c", Major: 1, Minor: 3},
 	{Path: "/dev/zero", Type: "c", Major: 1, Minor: 5},
@@ -23,6 +25,8 @@ var defaultDevices = []specs.LinuxDevice{
 }
 
 // The links below /dev, runtime-linux.md "Dev symbolic links".
+//
+//nolint:gochecknoglobals // a constant table
 var devLinks = []struct{ name, target string }{
 	{"fd", "/proc/self/fd"},
 	{"stdin", "/proc/self/fd/0"},
@@ -32,12 +36,22 @@ var devLinks = []struct{ name, target string }{
 	{"ptmx", "pts/ptmx"},
 }
 
-// deviceTypes are the file types of a config's device types.
-var deviceTypes = map[string]uint32{"c": unix.S_IFCHR, "u": unix.S_IFCHR, "b": unix.S_IFBLK, "p": unix.S_IFIFO}
+// deviceType is the file type (S_IF…) of a config's device type.
+func deviceType(word string) (mode uint32, known bool) {
+	switch word {
+	case "c", "u":
+		return unix.S_IFCHR, true
+	case "b":
+		return unix.S_IFBLK, true
+	case "p":
+		return unix.S_IFIFO, true
+	}
+	return 0, false
+}
 
 // CheckDevice says what is wrong with a config's device.
 func CheckDevice(d specs.LinuxDevice) error {
-	kind, ok := deviceTypes[d.Type]
+	kind, ok := deviceType(d.Type)
 	switch {
 	case !ok:
 		return fmt.Errorf("device %s: type %q is none of c, u, b, p", d.Path, d.Type)
@@ -69,7 +83,7 @@ func (r *Root) devices() error {
 	if err != nil {
 		return fmt.Errorf("/dev: %w", err)
 	}
-	defer dev.Close()
+	defer func() { _ = dev.Close() }()
 	for _, l := range devLinks {
 		if err := unix.Symlinkat(l.target, int(dev.Fd()), l.name); err != nil && !errors.Is(err, unix.EEXIST) {
 			return fmt.Errorf("link /dev/%s: %w", l.name, err)
@@ -95,10 +109,12 @@ func (r *Root) device(d specs.LinuxDevice) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
-	mode := deviceTypes[d.Type] | 0o666
+	defer func() { _ = dir.Close() }()
+	mode, _ := deviceType(d.Type) // checked before
 	if d.FileMode != nil {
-		mode = deviceTypes[d.Type] | uint32(*d.FileMode)&0o7777
+		mode |= uint32(*d.FileMode) & 0o7777
+	} else {
+		mode |= 0o666
 	}
 	number := uint64(0)
 	if d.Type != "p" {
@@ -117,7 +133,7 @@ func (r *Root) device(d specs.LinuxDevice) error {
 	if err != nil {
 		return err
 	}
-	defer node.Close()
+	defer func() { _ = node.Close() }()
 	if err := isDevice(node, mode, number); err != nil {
 		return err
 	}
@@ -154,7 +170,7 @@ func bindDevice(d specs.LinuxDevice, dir *os.File, name string, mode uint32, num
 	if err != nil {
 		return fmt.Errorf("mknod is not permitted, and the host's own can't be bound: %w", err)
 	}
-	defer mount.Close()
+	defer func() { _ = mount.Close() }()
 	if err := isDevice(mount, mode, number); err != nil {
 		return fmt.Errorf("bind the host's: %w", err)
 	}
@@ -165,6 +181,6 @@ func bindDevice(d specs.LinuxDevice, dir *os.File, name string, mode uint32, num
 	if err != nil {
 		return err
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	return moveTo(mount, target)
 }

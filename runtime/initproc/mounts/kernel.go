@@ -18,7 +18,7 @@ func newFilesystem(fstype, source string, attrs uint64, data []string) (*os.File
 	if err != nil {
 		return nil, fmt.Errorf("file system %s: %w", fstype, err)
 	}
-	defer unix.Close(fs)
+	defer func() { _ = unix.Close(fs) }()
 	if source == "" {
 		source = fstype
 	}
@@ -110,6 +110,8 @@ func setAttributes(mount *os.File, a attributes, propagation uint64, recursive b
 }
 
 // Attribute, the flag of mount(2) for it, and that of statfs(2).
+//
+//nolint:gochecknoglobals // a constant table
 var legacyFlags = []struct {
 	attr uint64
 	ms   uintptr

@@ -66,7 +66,7 @@ func Open(p Plan) (*Root, error) {
 		return nil, fmt.Errorf("root file system: %s: %w", root, err)
 	}
 	target := os.NewFile(uintptr(at), root)
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	fd, err := unix.OpenTree(at, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
 	if err != nil {
 		return nil, fmt.Errorf("root file system: %s: bind mount: %w", root, err)
@@ -74,7 +74,7 @@ func Open(p Plan) (*Root, error) {
 	dir := os.NewFile(uintptr(fd), root) // errors about what lies below show its name
 	r := &Root{plan: p, dir: dir}
 	if err := attachRoot(dir, target); err != nil {
-		dir.Close()
+		_ = dir.Close()
 		return nil, fmt.Errorf("root file system: %s: %w", root, err)
 	}
 	return r, nil
@@ -107,7 +107,7 @@ func (r *Root) Fill() error {
 		if err != nil {
 			return fmt.Errorf("working directory: %s: %w", cwd, err)
 		}
-		dir.Close()
+		_ = dir.Close()
 	}
 	if !r.ownDev() {
 		return nil // a bind-mounted /dev is somebody's and complete
@@ -147,7 +147,7 @@ func (r *Root) filesystem(m specs.Mount, o options) error {
 	if err != nil {
 		return err
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	if m.Type == "tmpfs" && !target.made && !hasKey(o.data, "mode") {
 		// A tmpfs without a mode of its own looks like what it covers.
 		o.data = append(o.data, fmt.Sprintf("mode=%o", target.stat.Mode&0o7777))
@@ -156,7 +156,7 @@ func (r *Root) filesystem(m specs.Mount, o options) error {
 	if err != nil {
 		return err
 	}
-	defer mount.Close()
+	defer func() { _ = mount.Close() }()
 	if err := moveTo(mount, target.File); err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (r *Root) bind(m specs.Mount, o options) error {
 	if err != nil {
 		return fmt.Errorf("source %s: %w", m.Source, err)
 	}
-	defer mount.Close()
+	defer func() { _ = mount.Close() }()
 	var st unix.Stat_t
 	if err := unix.Fstat(int(mount.Fd()), &st); err != nil {
 		return fmt.Errorf("source %s: %w", m.Source, err)
@@ -195,7 +195,7 @@ func (r *Root) bind(m specs.Mount, o options) error {
 	if err != nil {
 		return err
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	return place(mount, target.File, o)
 }
 
@@ -237,7 +237,7 @@ func (r *Root) cgroups(m specs.Mount, o options) error {
 	if err != nil {
 		return err
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	o.data = nil // options such as nsdelegate belong to the host's mount
 	if only := r.plan.Cgroups[0]; only.Name == "" {
 		return bindCgroup(only, target.File, o)
@@ -249,7 +249,7 @@ func (r *Root) cgroups(m specs.Mount, o options) error {
 	if err != nil {
 		return err
 	}
-	defer top.Close()
+	defer func() { _ = top.Close() }()
 	if err := moveTo(top, target.File); err != nil {
 		return err
 	}
@@ -269,7 +269,7 @@ func hierarchy(top *os.File, c CgroupDir, o options) error {
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
+	defer func() { _ = dir.Close() }()
 	if err := bindCgroup(c, dir, o); err != nil {
 		return err
 	}
@@ -288,7 +288,7 @@ func bindCgroup(c CgroupDir, target *os.File, o options) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.Dir, err)
 	}
-	defer mount.Close()
+	defer func() { _ = mount.Close() }()
 	return place(mount, target, o)
 }
 
@@ -302,7 +302,7 @@ func (r *Root) Pivot() error {
 	if err != nil {
 		return fmt.Errorf("open the old root: %w", err)
 	}
-	defer unix.Close(old)
+	defer func() { _ = unix.Close(old) }()
 	if err := unix.Fchdir(int(r.dir.Fd())); err != nil {
 		return fmt.Errorf("enter the new root: %w", err)
 	}

@@ -73,7 +73,9 @@ func TestCheckOptions(t *testing.T) {
 
 func TestCheckDevice(t *testing.T) {
 	for _, d := range []specs.LinuxDevice{
-		{Path: "/dev/a", Type: "c", Major: 1, Minor: 3}, {Path: "/dev/a", Type: "u"}, {Path: "/x", Type: "p", Major: -1},
+		{Path: "/dev/a", Type: "c", Major: 1, Minor: 3},
+		{Path: "/dev/a", Type: "u"},
+		{Path: "/x", Type: "p", Major: -1},
 		{Path: "/dev/sda", Type: "b", Major: 4095, Minor: 1<<20 - 1},
 	} {
 		if err := CheckDevice(d); err != nil {
@@ -81,8 +83,14 @@ func TestCheckDevice(t *testing.T) {
 		}
 	}
 	for _, d := range []specs.LinuxDevice{
-		{Path: "/dev/a", Type: "x"}, {Path: "/dev/a"}, {Type: "c"}, {Path: "dev/a", Type: "c"}, {Path: "/", Type: "c"},
-		{Path: "/dev/a", Type: "c", Major: -1}, {Path: "/dev/a", Type: "b", Major: 4096}, {Path: "/dev/a", Type: "b", Minor: 1 << 20},
+		{Path: "/dev/a", Type: "x"},
+		{Path: "/dev/a"},
+		{Type: "c"},
+		{Path: "dev/a", Type: "c"},
+		{Path: "/", Type: "c"},
+		{Path: "/dev/a", Type: "c", Major: -1},
+		{Path: "/dev/a", Type: "b", Major: 4096},
+		{Path: "/dev/a", Type: "b", Minor: 1 << 20},
 	} {
 		if err := CheckDevice(d); err == nil {
 			t.Errorf("%+v: no error", d)

@@ -19,7 +19,7 @@ func (a *attributes) apply(w attributes) {
 	a.clear = a.clear&^w.set | w.clear
 }
 
-func (a attributes) none() bool { return a == attributes{} }
+func (a *attributes) none() bool { return *a == attributes{} }
 
 // options is what the words of a mount's option list come to.
 type options struct {
@@ -35,6 +35,8 @@ type options struct {
 // The words that set or clear attributes. Any of them with an r in front is
 // recursive. relatime, the kernel's default, is 0, so that words about access
 // times clear one another's bits.
+//
+//nolint:gochecknoglobals // a constant table
 var attributeWords = map[string]attributes{
 	"ro":            {set: unix.MOUNT_ATTR_RDONLY},
 	"rw":            {clear: unix.MOUNT_ATTR_RDONLY},
@@ -56,6 +58,9 @@ var attributeWords = map[string]attributes{
 	"norelatime":    {},
 }
 
+// The words of a mount's propagation, mount(2).
+//
+//nolint:gochecknoglobals // a constant table
 var propagationWords = map[string]uint64{
 	"private":     unix.MS_PRIVATE,
 	"rprivate":    unix.MS_PRIVATE | unix.MS_REC,
@@ -68,12 +73,16 @@ var propagationWords = map[string]uint64{
 }
 
 // Words that say what is so anyway, or concern the mount(8) program.
+//
+//nolint:gochecknoglobals // a constant table
 var idleWords = map[string]bool{
 	"defaults": true, "async": true, "silent": true, "loud": true, "nomand": true, "mand": true,
 	"nolazytime": true, "noiversion": true, "auto": true, "noauto": true, "user": true, "nouser": true, "_netdev": true,
 }
 
 // Words of the specification that need more than an attribute.
+//
+//nolint:gochecknoglobals // a constant table
 var refusedWords = map[string]string{
 	"idmap":     "id-mapped mounts are not supported",
 	"ridmap":    "id-mapped mounts are not supported",

@@ -49,14 +49,14 @@ func (r *Root) sysctls(values map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("sysctl: %w", err)
 	}
-	defer proc.Close()
+	defer func() { _ = proc.Close() }()
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		f, err := openBelow(proc, "sys/"+SysctlPath(key), unix.O_WRONLY, unix.RESOLVE_NO_SYMLINKS|unix.RESOLVE_NO_XDEV)
 		if err != nil {
 			return fmt.Errorf("sysctl %s: %w", key, err)
 		}
 		_, err = f.WriteString(values[key])
-		f.Close()
+		_ = f.Close()
 		if err != nil {
 			return fmt.Errorf("sysctl %s: write %q: %w", key, values[key], err)
 		}
@@ -92,7 +92,7 @@ func (r *Root) mask(paths []string) error {
 	if err != nil {
 		return err
 	}
-	defer null.Close()
+	defer func() { _ = null.Close() }()
 	for _, p := range paths {
 		if err := r.maskOne(p, null); err != nil {
 			return fmt.Errorf("masked path %s: %w", p, err)
@@ -110,7 +110,7 @@ func hostNull() (*os.File, error) {
 	}
 	f := os.NewFile(uintptr(fd), "/dev/null")
 	if err := isDevice(f, unix.S_IFCHR, unix.Mkdev(1, 3)); err != nil {
-		f.Close()
+		_ = f.Close()
 		return nil, fmt.Errorf("masked paths: the host's /dev/null: %w", err)
 	}
 	return f, nil
@@ -130,7 +130,7 @@ func (r *Root) maskOne(p string, null *os.File) error {
 	if err != nil || target == nil {
 		return err
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	var st unix.Stat_t
 	if err := unix.Fstat(int(target.Fd()), &st); err != nil {
 		return fmt.Errorf("stat: %w", err)
@@ -146,7 +146,7 @@ func (r *Root) maskOne(p string, null *os.File) error {
 	if err != nil {
 		return err
 	}
-	defer cover.Close()
+	defer func() { _ = cover.Close() }()
 	if err := moveTo(cover, target); err != nil {
 		return err
 	}
@@ -158,12 +158,12 @@ func (r *Root) readonly(p string) error {
 	if err != nil || target == nil {
 		return err
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	mount, err := cloneTree(int(target.Fd()), "", true)
 	if err != nil {
 		return err
 	}
-	defer mount.Close()
+	defer func() { _ = mount.Close() }()
 	readonly := attributes{set: unix.MOUNT_ATTR_RDONLY}
 	err = setAttributes(mount, readonly, 0, true)
 	late := errors.Is(err, unix.ENOSYS)

@@ -167,7 +167,7 @@ func fork(p *plan) (pid uintptr, errno unix.Errno) {
 	}
 	for sig := uintptr(1); sig <= lastSignal; sig++ {
 		// SIGKILL and SIGSTOP answer EINVAL.
-		syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&p.dfl)), 0, 8, 0, 0)
+		_, _, _ = syscall.RawSyscall6(unix.SYS_RT_SIGACTION, sig, uintptr(unsafe.Pointer(&p.dfl)), 0, 8, 0, 0)
 	}
 	step = stepSession
 	if p.session {
@@ -218,8 +218,8 @@ func fork(p *plan) (pid uintptr, errno unix.Errno) {
 
 failed:
 	p.failure[0], p.failure[1] = step, uint64(errno)
-	syscall.RawSyscall(unix.SYS_WRITE, p.report, uintptr(unsafe.Pointer(&p.failure)), unsafe.Sizeof(p.failure))
+	_, _, _ = syscall.RawSyscall(unix.SYS_WRITE, p.report, uintptr(unsafe.Pointer(&p.failure)), unsafe.Sizeof(p.failure))
 	for {
-		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 253, 0, 0)
+		_, _, _ = syscall.RawSyscall(unix.SYS_EXIT_GROUP, 253, 0, 0)
 	}
 }

@@ -95,7 +95,7 @@ func Start(c Command) (*Process, error) {
 		return nil, fmt.Errorf("start process: pipe: %w", err)
 	}
 	reader := os.NewFile(uintptr(report[0]), "spawn report")
-	defer reader.Close()
+	defer func() { _ = reader.Close() }()
 	high, err := unix.FcntlInt(uintptr(report[1]), unix.F_DUPFD_CLOEXEC, firstFree)
 	_ = unix.Close(report[1])
 	if err != nil {

@@ -25,14 +25,14 @@ func output(t *testing.T, c spawn.Command) (string, unix.WaitStatus) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	c.Files = append([]*os.File{os.Stdin, w, os.Stderr}, c.Files...)
 	p, err := spawn.Start(c)
-	w.Close()
+	_ = w.Close()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer p.Close()
+	defer func() { _ = p.Close() }()
 	text, err := io.ReadAll(r)
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +63,7 @@ func TestExecutableByDescriptor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	c := shell("echo here")
 	c.Path, c.Executable = "", f
 	if text, _ := output(t, c); text != "here\n" {
@@ -77,11 +77,11 @@ func TestDescriptors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	if _, err := w.WriteString("through 3"); err != nil {
 		t.Fatal(err)
 	}
-	w.Close()
+	_ = w.Close()
 	c := shell(`for i in 0 1 2 3; do [ -e /proc/$$/fd/$i ] && echo -n "$i "; done; cat <&3`)
 	c.Files = []*os.File{r}
 	if text, _ := output(t, c); text != "0 1 2 3 through 3" {
@@ -105,17 +105,17 @@ func inherited(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := " "
+	list := []string{""}
 	for _, e := range entries {
 		var fd int
 		if _, err := fmt.Sscan(e.Name(), &fd); err != nil {
 			t.Fatal(err)
 		}
 		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
-			list += e.Name() + " "
+			list = append(list, e.Name())
 		}
 	}
-	return list
+	return strings.Join(append(list, ""), " ")
 }
 
 func TestIgnoredAndBlockedSignalsAreReset(t *testing.T) {
@@ -196,7 +196,7 @@ func TestConcurrentStarts(t *testing.T) {
 				if status, err := p.Wait(); err != nil || status.ExitStatus() != 0 {
 					t.Errorf("true ended with %v, %v", status, err)
 				}
-				p.Close()
+				_ = p.Close()
 			}
 		})
 	}
@@ -212,6 +212,6 @@ func BenchmarkStart(b *testing.B) {
 		if _, err := p.Wait(); err != nil {
 			b.Fatal(err)
 		}
-		p.Close()
+		_ = p.Close()
 	}
 }
