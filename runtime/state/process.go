@@ -68,7 +68,9 @@ func (p Process) kill(ctx context.Context, procRoot string) error {
 		return nil
 	}
 	pidfd, err := unix.PidfdOpen(p.PID, 0)
-	if errors.Is(err, unix.ESRCH) {
+	// EINVAL: no process has the number any more, but a session or a process
+	// group of others still bears it (up to Linux 6.8; ESRCH since).
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
 		return nil
 	}
 	if err != nil {
