@@ -195,7 +195,7 @@ func (s *sweep) one(t *testing.T, at int, action Action) Report {
 			t.Errorf("%s: %s: %v, %q", where, problem, report.State, said.String())
 		}
 	}
-	s.tidy(t, where, report, action, at)
+	s.tidy(t, where, said.String(), report, action, at)
 	return report
 }
 
@@ -218,7 +218,7 @@ func answer(state *os.ProcessState, said string) string {
 
 // tidy checks what a run with a fault left, has one more run remove it, and
 // checks again.
-func (s *sweep) tidy(t *testing.T, where string, report Report, action Action, at int) {
+func (s *sweep) tidy(t *testing.T, where, said string, report Report, action Action, at int) {
 	t.Helper()
 	left := s.left(t)
 	if len(left) == 0 {
@@ -229,10 +229,15 @@ func (s *sweep) tidy(t *testing.T, where string, report Report, action Action, a
 			t.Errorf("%s: left %s", where, what)
 		}
 	}
-	// Who can't remove something because removing fails may leave it to the
-	// next run; who failed at anything else has to tidy up.
-	if report.Hit && action != Kill() && report.Calls[at-1].Kind != Remove {
-		t.Errorf("%s: left after its error:\n  %s", where, strings.Join(left, "\n  "))
+	if report.Hit && action != Kill() {
+		// Who can't remove something because removing fails may leave it to the
+		// next run, and has to say so; who failed at anything else tidies up.
+		switch call := report.Calls[at-1]; {
+		case call.Kind != Remove && call.Name != "umount2":
+			t.Errorf("%s: left after its error:\n  %s", where, strings.Join(left, "\n  "))
+		case said == "":
+			t.Errorf("%s: left without a word:\n  %s", where, strings.Join(left, "\n  "))
+		}
 	}
 	if out, err := s.command().CombinedOutput(); err != nil {
 		t.Errorf("%s: one more run: %v\n%s", where, err, out)

@@ -3,6 +3,7 @@
 package vm
 
 import (
+	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,10 +23,20 @@ const sourceDir = "/src"
 // GuestProgram is the program's path in the guest.
 const GuestProgram = "/usr/bin/procfs-shim"
 
-// Program adds the program under test to the guest's files.
+// Program adds the program under test to the guest's files. It has to be
+// static: there is no libc in the guest.
 func Program(t testing.TB, c Config) Config {
 	t.Helper()
-	return c.withFile(GuestProgram, testenv.Binary(t))
+	program := testenv.Binary(t)
+	file, err := elf.Open(program)
+	if err != nil {
+		t.Fatalf("vm: the program under test: %v", err)
+	}
+	defer func() { _ = file.Close() }() // only read
+	if file.Section(".interp") != nil {
+		t.Fatalf("vm: %s is not static; 'make build' makes it so", program)
+	}
+	return c.withFile(GuestProgram, program)
 }
 
 func (c Config) withFile(there, here string) Config {
@@ -62,7 +73,7 @@ func RunTests(t *testing.T, c Config, packages ...string) {
 		if _, err := os.Stat(data); err == nil {
 			c = c.withFile(path.Join(there, "testdata"), data)
 		}
-		script = append(script, fmt.Sprintf("cd %s && ./tests -test.v -test.timeout 10m; echo; echo '%s'%s $?", there, packageEnd, name))
+		script = append(script, fmt.Sprintf("cd %s && ./tests -test.v -test.timeout 4m; echo; echo '%s'%s $?", there, packageEnd, name))
 	}
 	c.Script = strings.Join(script, "\n")
 	out := Run(t, c)

@@ -32,6 +32,8 @@ mkdir -p /dev/pts /dev/shm
 mount -t devpts -o nosuid,noexec,gid=5,mode=620,ptmxmode=000 devpts /dev/pts || fail "mount /dev/pts"
 mount -t tmpfs -o nosuid,nodev tmpfs /dev/shm || fail "mount /dev/shm"
 hostname guest
+# As servers have it; the kernel gives its first process 4096.
+ulimit -n 20000
 ip link set lo up
 
 . /etc/guest # layout=

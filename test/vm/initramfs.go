@@ -49,6 +49,7 @@ func writeInitramfs(c Config, m machine) (file string, err error) {
 	a.text("/etc/script", 0o644, c.Script)
 	a.text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
 	a.text("/etc/group", 0o644, "root:x:0:\nnogroup:x:65534:\n")
+	a.text("/etc/hostname", 0o644, "guest\n")
 	a.text("/modules/order", 0o644, order.String())
 	a.directory("/root")
 	a.directory("/dev")

@@ -46,12 +46,12 @@ func TestRun(t *testing.T) {
 //	        ├── a       memory 200M, uses 0 → 96M
 //	        └── b       memory 256M, 3 CPUs
 const levels = `
-procfs-shim run --memory 200m --cpus 3 --rootfs / -- sh -c 'mkdir -p /hold; mount -t tmpfs t /hold; sleep 301' &
+procfs-shim run --memory 200m --cpus 3 --rootfs / -- sleep 301 &
 procfs-shim run --memory 256m --cpus 3 --rootfs / -- sleep 302 &
 # The init of a container: the process whose command line ends like this, in a
 # PID namespace of its own.
 init_of() {
-	for try in $(seq 200); do
+	for try in $(seq 50); do
 		for dir in /proc/[0-9]*; do
 			grep -q '^NSpid:.*	1$' $dir/status 2>/dev/null || continue
 			tr '\0' ' ' <$dir/cmdline | grep -q -- "$1" && echo ${dir#/proc/} && return
@@ -144,7 +144,7 @@ field host-free MemFree
 field host-available MemAvailable
 procfs-shim run --memory 256m --rootfs / -- sh -c '
 for key in MemTotal MemFree MemAvailable Buffers Cached SReclaimable; do
-	awk -v key="$key:" "\$1 == key { print key, \$2 }" /proc/meminfo
+	sed -n "s/^$key: *\([0-9]*\) kB/$key \1/p" /proc/meminfo
 done'
 `
 

@@ -13,8 +13,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/test/testenv"
 )
@@ -209,8 +212,8 @@ func serve(ctx context.Context, qemu *exec.Cmd, each func(string)) (Output, erro
 	if err != nil {
 		return Output{}, fmt.Errorf("vm: %w", err)
 	}
-	// stdio's other end: the guest never reads, and qemu must not eat ours.
-	qemu.Stdin = nil
+	// A test binary that its own timeout ends takes qemu along.
+	qemu.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL}
 	if err := qemu.Start(); err != nil {
 		return Output{}, fmt.Errorf("vm: start qemu: %w", err)
 	}
