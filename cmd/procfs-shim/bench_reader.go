@@ -45,7 +45,7 @@ type benchMessage struct {
 	Report   *readbench.Report   `json:"report,omitempty"`
 }
 
-func (r benchRow) check() func([]byte) error {
+func (r *benchRow) check() func([]byte) error {
 	switch {
 	case r.Key != "":
 		return readbench.LineValue(r.Key, r.Value)

@@ -217,8 +217,8 @@ func inContainer(ctx context.Context, stateDir string, o bundle.Options, plan []
 			{Destination: benchKernelTree + "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "nodev", "noexec"}},
 			{Destination: benchKernelTree + "/sys", Type: "bind", Source: "/sys", Options: []string{"rbind", "ro"}},
 		},
-		Views: func(id string) (foreground.Views, error) { return newViewer(id, stateDir) },
-		Stdin: planRead, Stdout: outWrite, Stderr: os.Stderr,
+		StartViews: func(id string) (foreground.Views, error) { return newViewer(id, stateDir) },
+		Stdin:      planRead, Stdout: outWrite, Stderr: os.Stderr,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
 	_ = outWrite.Close()

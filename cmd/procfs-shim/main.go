@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
@@ -56,7 +57,11 @@ func runCLI() int {
 		status = exitStatus{code: exitFailure, cause: err}
 	}
 	if status.cause != nil {
-		fmt.Fprintf(os.Stderr, "procfs-shim: %v\n", status.cause)
+		// Several containers, or an error and what could not be undone after
+		// it: a line each.
+		for line := range strings.SplitSeq(status.cause.Error(), "\n") {
+			fmt.Fprintf(os.Stderr, "procfs-shim: %s\n", line)
+		}
 	}
 	return status.code
 }
@@ -84,9 +89,7 @@ memory of the whole host.
 		Version:       version(),
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usageError(cmd, err)
-	})
+	root.SetFlagErrorFunc(usageError)
 	root.AddCommand(
 		newRunCommand(),
 		newServeCommand(),

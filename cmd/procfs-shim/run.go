@@ -53,8 +53,8 @@ procfs-shim failed, 126 if COMMAND can't be executed, 127 if it wasn't found,
 			o.Args = args
 			config := foreground.Config{
 				Options: o, Rootfs: rootfs, StateDir: stateDir, DataDir: dataDir,
-				Views:  func(id string) (foreground.Views, error) { return newViewer(id, stateDir) },
-				Stdout: os.Stdout, Stderr: os.Stderr,
+				StartViews: func(id string) (foreground.Views, error) { return newViewer(id, stateDir) },
+				Stdout:     os.Stdout, Stderr: os.Stderr,
 				Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			}
 			if interactive {

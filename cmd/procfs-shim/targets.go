@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -106,7 +107,7 @@ func newFinder() (*discover.Finder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return discover.New(layout, discover.DefaultRoots()), nil
+	return discover.New(layout, discover.DefaultRoots().WithDockerHost(os.Getenv("DOCKER_HOST"))), nil
 }
 
 // label names a container as its user does.

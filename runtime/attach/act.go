@@ -22,11 +22,10 @@ const moveBeneath = 0x200
 func (p *Process) Attach(ctx context.Context, trees []Tree) ([]Result, error) {
 	own := make([]Tree, 0, len(trees))
 	seen := map[string]bool{}
-	closeOwn := func() error {
+	closeOwn := func() {
 		for _, t := range own {
 			t.Close()
 		}
-		return nil
 	}
 	for _, t := range trees {
 		err := checkDestination(t.Destination)
@@ -46,7 +45,7 @@ func (p *Process) Attach(ctx context.Context, trees []Tree) ([]Result, error) {
 	}
 	var results []Result
 	err := p.inside(ctx, func(q *Process, w *work) error {
-		w.hold(closerFunc(closeOwn))
+		w.hold(closerFunc(func() error { closeOwn(); return nil }))
 		var err error
 		results, err = q.attach(w, own)
 		return err

@@ -11,13 +11,13 @@ import (
 type Action int
 
 const (
-	// Unchanged: a file of the same served file system lay there already (Attach), or none of ours (Detach).
+	// Unchanged means that a file of the same served file system lay there already (Attach), or none of ours (Detach).
 	Unchanged Action = iota
-	// Placed: the file was put over the kernel's or an engine's own.
+	// Placed means that the file was put over the kernel's or an engine's own.
 	Placed
-	// Replaced: an older or dead one of ours made room for it.
+	// Replaced means that an older or dead one of ours made room for it.
 	Replaced
-	// Removed: ours was taken away; what it hid is visible again.
+	// Removed means that ours was taken away; what it hid is visible again.
 	Removed
 )
 

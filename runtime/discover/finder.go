@@ -40,6 +40,15 @@ func DefaultRoots() Roots {
 	}
 }
 
+// WithDockerHost adds the dockerd that host (the form of $DOCKER_HOST) names,
+// if that is a socket of this machine.
+func (r Roots) WithDockerHost(host string) Roots {
+	if socket, ok := strings.CutPrefix(host, "unix://"); ok {
+		r.DockerSockets = append(slices.Clone(r.DockerSockets), socket)
+	}
+	return r
+}
+
 // Container is one running container, or what stands for one.
 type Container struct {
 	// ID is what the engine calls it, as it stands in the cgroup's path: 64
@@ -79,7 +88,7 @@ func (c Container) Key() string {
 		return '_'
 	}, c.ID)
 	h := fnv.New32a()
-	h.Write([]byte(c.top)) //nolint:errcheck,revive // a hash takes everything
+	h.Write([]byte(c.top)) //nolint:revive // a hash takes everything
 	return fmt.Sprintf("%s-%.64s-%08x", cmp.Or(c.Engine, "cgroup"), name, h.Sum32())
 }
 

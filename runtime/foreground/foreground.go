@@ -17,7 +17,7 @@
 //
 // ID is the container's name if it was given one. The directories are
 // in the record before they are made. The overlay is mounted by the container's
-// init in its own mount namespace, and what the caller's Views mounts goes to
+// init in its own mount namespace, and what the caller's views mount goes to
 // the private mount namespace of the thread that called Run: the host never
 // sees a mount, and none is left, whatever kills this process.
 package foreground
@@ -38,14 +38,12 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/runtime/bundle"
+	"github.com/procfs-shim/procfs-shim/runtime/cgroup"
 	"github.com/procfs-shim/procfs-shim/runtime/console"
 	"github.com/procfs-shim/procfs-shim/runtime/container"
 	"github.com/procfs-shim/procfs-shim/runtime/rootfs"
 	"github.com/procfs-shim/procfs-shim/runtime/state"
 )
-
-// cgroupParent is the cgroup below which the containers' own are.
-const cgroupParent = "/procfs-shim"
 
 // prepareTries is how often the directories are tried to be made while others
 // remove their empty parents.
@@ -62,9 +60,9 @@ type Config struct {
 	Mounts []specs.Mount
 	// StateDir and DataDir are where state and writable layers go.
 	StateDir, DataDir string
-	// Views starts what gives the container its views, before any namespace is
-	// made; nil for a container without.
-	Views func(id string) (Views, error)
+	// StartViews starts what gives the container its views, before any namespace
+	// is made; nil for a container without.
+	StartViews func(id string) (Views, error)
 	// Stdin, Stdout and Stderr are the container's, or with Options.TTY the
 	// terminal's other side. Stdin may be nil.
 	Stdin, Stdout, Stderr *os.File
@@ -191,13 +189,13 @@ func (r *run) create(ctx context.Context) (*container.Container, error) {
 	spec.Mounts = append(spec.Mounts, r.Mounts...)
 	config := container.Config{
 		ID: r.id, Spec: spec, Overlay: &r.layers,
-		CgroupPath: filepath.Join(cgroupParent, r.id), Layout: r.layout,
+		CgroupPath: filepath.Join(cgroup.Parent, r.id), Layout: r.layout,
 		StateDir: r.StateDir, Proc: "/proc", Entry: r.entry,
 		Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr,
 		Init: r.Options.Init, Log: r.Log,
 	}
-	if r.Config.Views != nil {
-		if r.views, err = r.Config.Views(r.id); err != nil {
+	if r.StartViews != nil {
+		if r.views, err = r.StartViews(r.id); err != nil {
 			return nil, r.undo(ctx, err)
 		}
 		config.Views = r.views

@@ -31,7 +31,7 @@ func Main() {
 	if err := wrap(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "inject:", err)
 	}
-	os.Exit(wrapperFailed) //nolint:forbidigo // this process is no test: it was started to become the command
+	os.Exit(wrapperFailed)
 }
 
 func wrap(args []string) error {
