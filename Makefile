@@ -28,6 +28,10 @@ build: ## bin/procfs-shim, static, and the same for arm64
 	$(static) -o $(program) ./cmd/procfs-shim
 	GOOS=linux GOARCH=arm64 $(static) -o $(program)-linux-arm64 ./cmd/procfs-shim
 
+.PHONY: man
+man: build ## man pages of all commands in bin/man
+	mkdir -p bin/man && $(program) man bin/man
+
 .PHONY: test
 test: ## every test; root; installs what it needs
 	@if [ "$$(id -u)" != 0 ]; then echo "make test: needs root for the end-to-end tests; 'make test-unit' doesn't" >&2; exit 1; fi
