@@ -88,7 +88,7 @@ func (c Container) Key() string {
 		return '_'
 	}, c.ID)
 	h := fnv.New32a()
-	h.Write([]byte(c.top)) //nolint:revive // a hash takes everything
+	h.Write([]byte(c.top))
 	return fmt.Sprintf("%s-%.64s-%08x", cmp.Or(c.Engine, "cgroup"), name, h.Sum32())
 }
 

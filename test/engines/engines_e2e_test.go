@@ -168,8 +168,10 @@ func TestDiscoverUnusualContainers(t *testing.T) {
 			removeCgroup(t, path)
 		}
 	})
-	nested := d.Run(t, Options{Name: "nested", Flags: admin, Command: []string{"sh", "-c",
-		"d=/sys/fs/cgroup; [ ! -d $d/memory ] || d=$d/memory; mount -o remount,bind,rw $d; mkdir $d/inner && echo $$ >$d/inner/cgroup.procs; exec sleep 100000"}})
+	nested := d.Run(t, Options{Name: "nested", Flags: admin, Command: []string{
+		"sh", "-c",
+		"d=/sys/fs/cgroup; [ ! -d $d/memory ] || d=$d/memory; mount -o remount,bind,rw $d; mkdir $d/inner && echo $$ >$d/inner/cgroup.procs; exec sleep 100000",
+	}})
 	waitFor(t, "the nested container's init is in a sub-cgroup", func() bool {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", nested.InitPID))
 		return err == nil && strings.Contains(string(text), "/inner\n")
