@@ -38,7 +38,7 @@ without restarting them and without needing anything inside them. A server
 			if err := requireRoot("mount"); err != nil {
 				return err
 			}
-			client, err := dialServer(t.stateDir)
+			client, err := daemon.Dial(t.stateDir)
 			if err != nil {
 				return err
 			}
@@ -122,13 +122,4 @@ func (m mounter) warnOfNesting(c discover.Container, first bool) error {
 	}
 	fmt.Fprintf(m.warn, "procfs-shim: warning: %s: as long as the views are there, rootless containers inside it can't mount a /proc of their own\n", label(c))
 	return nil
-}
-
-// dialServer connects to the running server, or says how to start one.
-func dialServer(stateDir string) (*daemon.Client, error) {
-	client, err := daemon.Dial(stateDir)
-	if errors.Is(err, daemon.ErrNotRunning) {
-		return nil, fmt.Errorf("%w in %s: start one with 'procfs-shim serve --state-dir %s'", err, stateDir, stateDir)
-	}
-	return client, err
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -105,7 +106,7 @@ func readStatus(ctx context.Context, stateDir string) (*statusReport, error) {
 		return nil, err
 	}
 	r := &statusReport{ServerRunning: registered != nil, Containers: []containerStatus{}}
-	for _, c := range all {
+	for _, c := range withRegistered(all, registered) {
 		s, err := readContainer(finder, c, served)
 		if errors.Is(err, attach.ErrGone) {
 			continue
@@ -113,15 +114,26 @@ func readStatus(ctx context.Context, stateDir string) (*statusReport, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", label(c), err)
 		}
-		s.Errors = registered[c.Key()].Errors
+		s.Errors = registered[c.InitPID].Errors
 		r.Containers = append(r.Containers, s)
 	}
 	return r, nil
 }
 
-// askServer gives the registrations of the running server by id, nil when none
+// withRegistered adds to the engines' containers the processes and cgroups of no
+// engine that were given views by their PID or path.
+func withRegistered(all []discover.Container, registered map[int]daemon.Status) []discover.Container {
+	for pid, s := range registered {
+		if !slices.ContainsFunc(all, func(c discover.Container) bool { return c.InitPID == pid }) {
+			all = append(all, discover.Container{ID: s.ID, InitPID: pid, Cgroup: s.Cgroup, PIDs: []int{pid}})
+		}
+	}
+	return all
+}
+
+// askServer gives the registrations of the running server by init process, nil when none
 // runs, and the device of the bound tree that it serves.
-func askServer(ctx context.Context, stateDir string) (map[string]daemon.Status, []attach.Device, error) {
+func askServer(ctx context.Context, stateDir string) (map[int]daemon.Status, []attach.Device, error) {
 	client, err := daemon.Dial(stateDir)
 	if errors.Is(err, daemon.ErrNotRunning) {
 		return nil, nil, nil
@@ -134,9 +146,9 @@ func askServer(ctx context.Context, stateDir string) (map[string]daemon.Status, 
 	if err != nil {
 		return nil, nil, err
 	}
-	registered := make(map[string]daemon.Status, len(list))
+	registered := make(map[int]daemon.Status, len(list))
 	for _, s := range list {
-		registered[s.ID] = s
+		registered[s.InitPID] = s
 	}
 	tree, err := os.OpenFile(filepath.Join(stateDir, "bound"), unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -110,9 +110,9 @@ func newFinder() (*discover.Finder, error) {
 	return discover.New(layout, discover.DefaultRoots().WithDockerHost(os.Getenv("DOCKER_HOST"))), nil
 }
 
-// label names a container as its user does.
+// label names a container as its user does; ids are cut as docker cuts them.
 func label(c discover.Container) string {
-	if c.Name != "" {
+	if c.Name != "" && c.Name != c.ID {
 		return c.Name
 	}
 	if len(c.ID) == 64 {
