@@ -168,6 +168,8 @@ func readContainer(finder *discover.Finder, c discover.Container, served []attac
 		Cgroup: c.Cgroup.String(), State: stateUncovered, Files: []string{},
 	}
 	mounted, err := attach.List("/proc", c.InitPID)
+	// A process that copied the host's mounts has our trees themselves, too.
+	mounted = slices.DeleteFunc(mounted, func(m attach.Mounted) bool { return !isServed(m.Destination) })
 	if err != nil || len(mounted) == 0 {
 		return s, err
 	}

@@ -148,6 +148,11 @@ func selectFiles(names []string) ([]string, error) {
 	return selected, nil
 }
 
+// isServed tells whether a path of a container is that of a served file.
+func isServed(destination string) bool {
+	return slices.ContainsFunc(fusefs.Files(), func(f fusefs.File) bool { return "/"+f.Path == destination })
+}
+
 func destinations(files []string) []string {
 	var d []string
 	for _, f := range files {
