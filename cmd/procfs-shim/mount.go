@@ -74,7 +74,7 @@ func (m mounter) mount(ctx context.Context, f *discover.Finder, c discover.Conta
 	if err := f.Same(c); err != nil {
 		return err
 	}
-	before, err := attach.List("/proc", c.InitPID)
+	before, err := coveredFiles(c.InitPID)
 	if err != nil {
 		return err
 	}

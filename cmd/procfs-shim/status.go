@@ -167,9 +167,7 @@ func readContainer(finder *discover.Finder, c discover.Container, served []attac
 		ID: c.ID, Name: c.Name, Engine: c.Engine, InitPID: c.InitPID,
 		Cgroup: c.Cgroup.String(), State: stateUncovered, Files: []string{},
 	}
-	mounted, err := attach.List("/proc", c.InitPID)
-	// A process that copied the host's mounts has our trees themselves, too.
-	mounted = slices.DeleteFunc(mounted, func(m attach.Mounted) bool { return !isServed(m.Destination) })
+	mounted, err := coveredFiles(c.InitPID)
 	if err != nil || len(mounted) == 0 {
 		return s, err
 	}

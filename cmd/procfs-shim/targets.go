@@ -14,6 +14,7 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/runtime/attach"
 	"github.com/procfs-shim/procfs-shim/runtime/discover"
 )
 
@@ -148,9 +149,13 @@ func selectFiles(names []string) ([]string, error) {
 	return selected, nil
 }
 
-// isServed tells whether a path of a container is that of a served file.
-func isServed(destination string) bool {
-	return slices.ContainsFunc(fusefs.Files(), func(f fusefs.File) bool { return "/"+f.Path == destination })
+// coveredFiles are the files of a process that lie below ours. One that copied
+// the host's mounts has our trees themselves, too; they don't count.
+func coveredFiles(pid int) ([]attach.Mounted, error) {
+	mounted, err := attach.List("/proc", pid)
+	return slices.DeleteFunc(mounted, func(m attach.Mounted) bool {
+		return !slices.ContainsFunc(fusefs.Files(), func(f fusefs.File) bool { return "/"+f.Path == m.Destination })
+	}), err
 }
 
 func destinations(files []string) []string {

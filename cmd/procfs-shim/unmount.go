@@ -71,7 +71,7 @@ func unmount(ctx context.Context, out io.Writer, client *daemon.Client, f *disco
 	for _, r := range results {
 		fmt.Fprintf(out, "%s\t%s\t%s\n", label(c), r.Destination, r.Action)
 	}
-	left, err := attach.List("/proc", c.InitPID)
+	left, err := coveredFiles(c.InitPID)
 	if err != nil || client == nil || len(left) > 0 {
 		return err
 	}
