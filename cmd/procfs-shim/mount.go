@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
 	"github.com/procfs-shim/procfs-shim/runtime/attach"
 	"github.com/procfs-shim/procfs-shim/runtime/discover"
@@ -87,14 +88,18 @@ func (m mounter) mount(ctx context.Context, f *discover.Finder, c discover.Conta
 		}
 		return nil
 	}
-	reg, err := m.client.Register(ctx, daemon.Registration{ID: c.Key(), Cgroup: c.Cgroup, InitPID: c.InitPID})
+	id, cgroup, err := m.registered(ctx, c)
+	if err != nil {
+		return err
+	}
+	reg, err := m.client.Register(ctx, daemon.Registration{ID: id, Cgroup: cgroup, InitPID: c.InitPID})
 	if err != nil {
 		return err
 	}
 	results, err := m.cover(ctx, process, reg.Dir)
 	if err != nil {
 		if len(before) == 0 {
-			err = errors.Join(err, m.client.Unregister(ctx, c.Key()))
+			err = errors.Join(err, m.client.Unregister(ctx, id))
 		}
 		return err
 	}
@@ -102,6 +107,21 @@ func (m mounter) mount(ctx context.Context, f *discover.Finder, c discover.Conta
 		fmt.Fprintf(m.out, "%s\t%s\t%s\n", label(c), r.Destination, r.Action)
 	}
 	return nil
+}
+
+// registered gives the id and cgroup that the server knows a container by: `run`
+// registers its own.
+func (m mounter) registered(ctx context.Context, c discover.Container) (string, cgroupread.Paths, error) {
+	list, err := m.client.List(ctx)
+	if err != nil {
+		return "", cgroupread.Paths{}, err
+	}
+	for _, s := range list {
+		if s.InitPID == c.InitPID {
+			return s.ID, s.Cgroup, nil
+		}
+	}
+	return c.Key(), c.Cgroup, nil
 }
 
 func (m mounter) cover(ctx context.Context, process *attach.Process, dir string) ([]attach.Result, error) {
