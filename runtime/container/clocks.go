@@ -39,6 +39,9 @@ func newTimeNamespace(proc string, offsets map[string]specs.LinuxTimeOffset) err
 	if err != nil {
 		return fmt.Errorf("time namespace: %w", err)
 	}
+	if text == "" {
+		return nil // the host's clocks; the kernel doesn't take an empty list
+	}
 	if err := os.WriteFile(path, []byte(text), 0); err != nil {
 		return fmt.Errorf("time namespace: %w", err)
 	}
