@@ -107,7 +107,7 @@ func readStatus(ctx context.Context, stateDir string) (*statusReport, error) {
 	}
 	r := &statusReport{ServerRunning: registered != nil, Containers: []containerStatus{}}
 	for _, c := range withRegistered(all, registered) {
-		s, err := readContainer(finder, c, served)
+		s, err := readContainer(finder, c, stateDir, served)
 		if errors.Is(err, attach.ErrGone) {
 			continue
 		}
@@ -162,7 +162,7 @@ func askServer(ctx context.Context, stateDir string) (map[int]daemon.Status, []a
 	return registered, []attach.Device{device}, nil
 }
 
-func readContainer(finder *discover.Finder, c discover.Container, served []attach.Device) (containerStatus, error) {
+func readContainer(finder *discover.Finder, c discover.Container, stateDir string, served []attach.Device) (containerStatus, error) {
 	s := containerStatus{
 		ID: c.ID, Name: c.Name, Engine: c.Engine, InitPID: c.InitPID,
 		Cgroup: c.Cgroup.String(), State: stateUncovered, Files: []string{},
@@ -171,11 +171,14 @@ func readContainer(finder *discover.Finder, c discover.Container, served []attac
 	if err != nil || len(mounted) == 0 {
 		return s, err
 	}
+	served, known, err := withOwnServer(c, stateDir, served)
+	if err != nil {
+		return s, err
+	}
 	s.State = stateHealthy
 	for _, m := range mounted {
 		s.Files = append(s.Files, m.Destination)
-		// The containers of `run` without a server have one of their own.
-		if c.Engine != discover.Shim && !m.Healthy(served...) || m.Covered {
+		if known && !m.Healthy(served...) || m.Covered {
 			s.State = stateStale
 		}
 	}
@@ -190,6 +193,20 @@ func readContainer(finder *discover.Finder, c discover.Container, served []attac
 	}
 	s.ProcessesElsewhere, s.HeldOpen = coverage.Elsewhere, coverage.HeldOpen
 	return s, nil
+}
+
+// withOwnServer adds to what the daemon serves what a container of `run` has a
+// server of its own for. known is false for one of another state directory:
+// nobody can tell what serves it.
+func withOwnServer(c discover.Container, stateDir string, served []attach.Device) (all []attach.Device, known bool, err error) {
+	if c.Engine != discover.Shim {
+		return served, true, nil
+	}
+	if _, err := os.Stat(containerDir(stateDir, c.ID)); err != nil {
+		return served, false, nil //nolint:nilerr // then it is another directory's
+	}
+	own, err := readOwnDevice(stateDir, c.ID)
+	return append(slices.Clone(served), own...), true, err
 }
 
 func (r *statusReport) writeTable(out io.Writer) error {

@@ -63,7 +63,7 @@ func newViewer(id, stateDir string) (*viewer, error) {
 // Views implements container.Viewer.
 func (v *viewer) Views(ctx context.Context, cg cgroupread.Paths, initPID int) (trees []attach.Tree, err error) {
 	if v.own != nil {
-		target := filepath.Join(v.stateDir, "containers", v.id, "views")
+		target := filepath.Join(containerDir(v.stateDir, v.id), "views")
 		if err := os.Mkdir(target, 0o700); err != nil {
 			return nil, fmt.Errorf("views: %w", err)
 		}
@@ -83,7 +83,15 @@ func (v *viewer) Views(ctx context.Context, cg cgroupread.Paths, initPID int) (t
 	if err != nil {
 		return nil, err
 	}
-	return openTrees(reg.Dir, reg.Files)
+	trees, err = openTrees(reg.Dir, reg.Files)
+	if err == nil && v.own != nil {
+		err = writeOwnDevice(v.stateDir, v.id, trees)
+	}
+	if err != nil {
+		closeTrees(trees)
+		return nil, err
+	}
+	return trees, nil
 }
 
 // Close ends the registration, and the server if it was this container's.
@@ -103,6 +111,45 @@ func runOwnServer() int {
 		return exitFailure
 	}
 	return exitOK
+}
+
+// containerDir is where the state of one container of `run` is.
+func containerDir(stateDir, id string) string { return filepath.Join(stateDir, "containers", id) }
+
+// ownDevice is the file in a container's directory that names the file system
+// that its own server serves, so that `status` can tell that server's files
+// from those of a daemon that is gone.
+const ownDevice = "views-device"
+
+func writeOwnDevice(stateDir, id string, trees []attach.Tree) error {
+	for _, t := range trees {
+		device, err := attach.DeviceOf(t.File)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(containerDir(stateDir, id), ownDevice), []byte(device.String()), 0o600); err != nil {
+			return fmt.Errorf("views: %w", err)
+		}
+		return nil // they are all of one tree
+	}
+	return nil
+}
+
+// readOwnDevice gives none for a container that a daemon serves.
+func readOwnDevice(stateDir, id string) ([]attach.Device, error) {
+	path := filepath.Join(containerDir(stateDir, id), ownDevice)
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("status: %w", err)
+	}
+	var d attach.Device
+	if _, err := fmt.Sscanf(string(text), "%d:%d", &d.Major, &d.Minor); err != nil {
+		return nil, fmt.Errorf("status: %s: %q is no device number: %w", path, text, err)
+	}
+	return []attach.Device{d}, nil
 }
 
 // openTrees opens one detached mount for each file below dir, the directory

@@ -45,6 +45,8 @@ type process struct {
 	lines chan string
 	errs  buffer
 	ended chan struct{} // closed when it has ended and all its output is read
+	// patience is how long it may take to end once its standard input has.
+	patience time.Duration
 	// sweep removes what it left when it had to be killed, so that other tests
 	// start clean.
 	sweep func(t *testing.T)
@@ -75,7 +77,7 @@ func kill(t *testing.T, pid int) {
 // begin starts cmd with pipes to it and from it.
 func begin(t *testing.T, cmd *exec.Cmd) *process {
 	t.Helper()
-	b := &process{Cmd: cmd, lines: make(chan string, 1000), ended: make(chan struct{})}
+	b := &process{Cmd: cmd, lines: make(chan string, 1000), ended: make(chan struct{}), patience: 2 * time.Second}
 	in, inW, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
@@ -122,19 +124,18 @@ func (b *process) stop(t *testing.T) {
 		for range b.lines { // so that the reader ends
 		}
 	}()
-	for _, signal := range []unix.Signal{unix.SIGCONT, unix.SIGTERM, unix.SIGKILL} {
+	for _, step := range []struct {
+		signal unix.Signal
+		wait   time.Duration
+	}{{unix.SIGCONT, b.patience}, {unix.SIGTERM, 10 * time.Second}, {unix.SIGKILL, 0}} {
 		if b.hasEnded() {
 			return
 		}
-		_ = b.Process.Signal(signal)
-		wait := 2 * time.Second
-		if signal == unix.SIGTERM {
-			wait = 10 * time.Second
-		}
+		_ = b.Process.Signal(step.signal)
 		select {
 		case <-b.ended:
 			return
-		case <-time.After(wait):
+		case <-time.After(step.wait):
 		}
 	}
 	t.Errorf("%v had to be killed; stderr: %s", b.Args, b.errs.String())
