@@ -176,9 +176,14 @@ func TestEndToEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// The guest has no engines; and an emulated CPU would need an hour to sweep
+	// faults, which depend on the calls and not on the kernel that takes them.
+	elsewhere := []string{"./test/engines", "./test/inject"}
 	var packages []string
 	for name := range strings.FieldsSeq(string(list)) {
-		packages = append(packages, strings.TrimPrefix(name, "./"))
+		if !slices.Contains(elsewhere, name) {
+			packages = append(packages, strings.TrimPrefix(name, "./"))
+		}
 	}
 	RunTests(t, Config{MemoryMB: 3072, Timeout: 20 * time.Minute}, packages...)
 }
