@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
 	"github.com/procfs-shim/procfs-shim/runtime/attach"
 	"github.com/procfs-shim/procfs-shim/runtime/discover"
@@ -88,11 +87,11 @@ func (m mounter) mount(ctx context.Context, f *discover.Finder, c discover.Conta
 		}
 		return nil
 	}
-	id, cgroup, err := m.registered(ctx, c)
+	id, err := m.registered(ctx, c)
 	if err != nil {
 		return err
 	}
-	reg, err := m.client.Register(ctx, daemon.Registration{ID: id, Cgroup: cgroup, InitPID: c.InitPID})
+	reg, err := m.client.Register(ctx, daemon.Registration{ID: id, Cgroup: c.Cgroup, InitPID: c.InitPID})
 	if err != nil {
 		return err
 	}
@@ -109,19 +108,26 @@ func (m mounter) mount(ctx context.Context, f *discover.Finder, c discover.Conta
 	return nil
 }
 
-// registered gives the id and cgroup that the server knows a container by: `run`
-// registers its own.
-func (m mounter) registered(ctx context.Context, c discover.Container) (string, cgroupread.Paths, error) {
+// registered gives the id that the server knows a container by, as `run` called
+// it, or the one that we call it. One that has moved to another cgroup since is
+// forgotten: its files would go on showing the old one.
+func (m mounter) registered(ctx context.Context, c discover.Container) (string, error) {
 	list, err := m.client.List(ctx)
 	if err != nil {
-		return "", cgroupread.Paths{}, err
+		return "", err
 	}
 	for _, s := range list {
-		if s.InitPID == c.InitPID {
-			return s.ID, s.Cgroup, nil
+		if s.InitPID != c.InitPID {
+			continue
+		}
+		if s.Cgroup.Equal(c.Cgroup) {
+			return s.ID, nil
+		}
+		if err := m.client.Unregister(ctx, s.ID); err != nil {
+			return "", err
 		}
 	}
-	return c.Key(), c.Cgroup, nil
+	return c.Key(), nil
 }
 
 func (m mounter) cover(ctx context.Context, process *attach.Process, dir string) ([]attach.Result, error) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package e2e holds tests of the program as its user meets it: command lines
-// in, output, exit status and what the machine looks like afterwards out.
-// Nothing of the program is imported; each test starts bin/procfs-shim with
-// state and data directories of its own, as root, on whatever kind of host it
-// finds (cgroup v1, hybrid or v2; package vm runs the same tests on a v2 host).
+// in, output, exit status and what the machine looks like afterwards out. None
+// of its packages is called; each test starts bin/procfs-shim with state and
+// data directories of its own, as root, on whatever kind of host it finds
+// (cgroup v1, hybrid or v2; package vm runs the same tests on a v2 host).
 //
 // Vocabulary:
 //
@@ -17,7 +17,8 @@
 //     nobody writes to it is a test of its own.
 //
 // What busybox can't do inside a container does this test binary, which is
-// mounted there and told by its arguments what to be (main_test.go).
+// mounted there and told by its arguments what to be (main_test.go). Such a
+// container starts from the host's root, since the binary may need libraries.
 //
 // Whatever is waited for is polled with a deadline; no test sleeps for luck.
 // Every test ends with testenv.NoLeaks, so these tests run one after the other.

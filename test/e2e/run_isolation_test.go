@@ -178,9 +178,10 @@ func TestNoNewPrivileges(t *testing.T) {
 	if err := os.Chmod(program, 0o755|os.ModeSetuid); err != nil {
 		t.Fatal(err)
 	}
-	command := []string{"--user", "1000", "-v", program + ":" + helperPath, "--", helperPath, partUser}
-	p.run(t, command...).is(t, "1000 0")
-	p.run(t, append([]string{"--security-opt", "no-new-privileges"}, command...)...).is(t, "1000 1000")
+	for option, want := range map[string]string{"no-new-privileges:false": "1000 0", "no-new-privileges": "1000 1000"} {
+		p.do(t, "run", "--rootfs", "/", "--user", "1000", "-v", program+":"+helperPath, "--security-opt", option,
+			"--", helperPath, partUser).is(t, want)
+	}
 }
 
 // TestProcess looks at user, directory, environment and name.
