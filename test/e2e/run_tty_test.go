@@ -7,6 +7,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -102,8 +103,15 @@ func (term *terminal) flags(t *testing.T) uint32 {
 // on starts a command of ours in a session of its own on the terminal.
 func (p *program) on(t *testing.T, term *terminal, args ...string) *process {
 	t.Helper()
-	cmd := p.command(args...)
-	b := &process{Cmd: cmd, ended: make(chan struct{}), lines: make(chan string), sweep: p.sweep}
+	b := onTerminal(t, term, p.command(args...))
+	b.sweep = p.sweep
+	return b
+}
+
+// onTerminal starts cmd in a session of its own on the terminal.
+func onTerminal(t *testing.T, term *terminal, cmd *exec.Cmd) *process {
+	t.Helper()
+	b := &process{Cmd: cmd, ended: make(chan struct{}), lines: make(chan string)}
 	close(b.lines)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = term.slave, term.slave, term.slave
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Setctty: true}
