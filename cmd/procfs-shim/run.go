@@ -78,7 +78,7 @@ procfs-shim failed, 126 if COMMAND can't be executed, 127 if it wasn't found,
 	addProcessFlags(f, &o)
 	addLimitFlags(f, &o)
 	addStateDirFlag(cmd, &stateDir)
-	f.StringVar(&dataDir, "data-dir", defaultDataDir, "directory of the containers' writable layers")
+	f.StringVar(&dataDir, "data-dir", defaultDataDir, "directory of the containers' writable layers, made when missing and removed when empty")
 	return cmd
 }
 

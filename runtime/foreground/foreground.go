@@ -98,7 +98,7 @@ func Run(ctx context.Context, c Config) (status int, err error) {
 		return container.ExitStatus(err), err
 	}
 	if err := r.claim(ctx); err != nil {
-		return container.ExitStatus(err), err
+		return container.ExitStatus(err), errors.Join(err, r.close())
 	}
 	ctr, err := r.create(ctx)
 	if err != nil {
@@ -195,10 +195,11 @@ func (r *run) create(ctx context.Context) (*container.Container, error) {
 		Init: r.Options.Init, Log: r.Log,
 	}
 	if r.StartViews != nil {
-		if r.views, err = r.StartViews(r.id); err != nil {
+		views, err := r.StartViews(r.id)
+		if err != nil {
 			return nil, r.undo(ctx, err)
 		}
-		config.Views = r.views
+		r.views, config.Views = views, views
 	}
 	if err := ownMountNamespace(); err != nil {
 		return nil, r.undo(ctx, err)
@@ -245,10 +246,19 @@ func (r *run) close() error {
 	if r.views != nil {
 		err = r.views.Close()
 	}
-	// Another container's directory keeps its parents; that is no error.
-	_ = os.Remove(filepath.Join(r.DataDir, "containers"))
-	_ = os.Remove(r.DataDir)
-	return err
+	return errors.Join(err, removeEmpty(filepath.Join(r.DataDir, "containers")), removeEmpty(r.DataDir))
+}
+
+// removeEmpty removes a directory unless somebody else's container is in it, or
+// its last one's `run` was faster.
+func removeEmpty(dir string) error {
+	err := unix.Rmdir(dir)
+	if err == nil || errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) ||
+		errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EBUSY) { // busy: a mount point
+
+		return nil
+	}
+	return fmt.Errorf("remove %s: %w", dir, err)
 }
 
 // ownMountNamespace gives the calling thread, which stays with its goroutine
