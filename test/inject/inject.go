@@ -63,6 +63,9 @@ type Report struct {
 	State *os.ProcessState
 	// Lingering says that descendants were still alive after Plan.Linger.
 	Lingering bool
+	// Outlived is how long the last descendant lived after the root process's
+	// end was noticed.
+	Outlived time.Duration
 }
 
 // Total is the number of calls counted.

@@ -50,6 +50,12 @@ func (n *notifier) serve(ctx context.Context, ended <-chan struct{}) {
 	var deadline <-chan time.Time
 	done := ctx.Done()
 	rooted := true // the root process is not reaped yet
+	var end time.Time
+	defer func() {
+		if !end.IsZero() {
+			n.report.Outlived = time.Since(end)
+		}
+	}()
 	for {
 		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 		if _, err := unix.Poll(poll, int(tick/time.Millisecond)); err != nil && !errors.Is(err, unix.EINTR) {
@@ -66,6 +72,7 @@ func (n *notifier) serve(ctx context.Context, ended <-chan struct{}) {
 		select {
 		case <-ended:
 			rooted, deadline, ended = false, time.After(n.plan.Linger), nil
+			end = time.Now()
 		case <-done:
 			n.fail(fmt.Errorf("inject: %w", ctx.Err()))
 			n.kill()
