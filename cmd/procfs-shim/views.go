@@ -122,15 +122,15 @@ func containerDir(stateDir, id string) string { return filepath.Join(stateDir, "
 const ownDevice = "views-device"
 
 func writeOwnDevice(stateDir, id string, trees []attach.Tree) error {
-	for _, t := range trees {
-		device, err := attach.DeviceOf(t.File)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(containerDir(stateDir, id), ownDevice), []byte(device.String()), 0o600); err != nil {
-			return fmt.Errorf("views: %w", err)
-		}
-		return nil // they are all of one tree
+	if len(trees) == 0 {
+		return nil
+	}
+	device, err := attach.DeviceOf(trees[0].File) // they are all of one tree
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(containerDir(stateDir, id), ownDevice), []byte(device.String()), 0o600); err != nil {
+		return fmt.Errorf("views: %w", err)
 	}
 	return nil
 }

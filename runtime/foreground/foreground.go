@@ -253,9 +253,10 @@ func (r *run) close() error {
 // its last one's `run` was faster.
 func removeEmpty(dir string) error {
 	err := unix.Rmdir(dir)
-	if err == nil || errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) ||
-		errors.Is(err, unix.ENOENT) || errors.Is(err, unix.EBUSY) { // busy: a mount point
-
+	switch {
+	case err == nil, errors.Is(err, unix.ENOENT), errors.Is(err, unix.ENOTEMPTY), errors.Is(err, unix.EEXIST):
+		return nil
+	case errors.Is(err, unix.EBUSY): // somebody's mount point
 		return nil
 	}
 	return fmt.Errorf("remove %s: %w", dir, err)

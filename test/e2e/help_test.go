@@ -143,8 +143,12 @@ func TestNotRoot(t *testing.T) {
 		args   []string
 		status int
 	}{
-		{[]string{"run", "--rootfs", "/", "--", "true"}, 125}, {[]string{"serve"}, 1}, {[]string{"mount", "--all"}, 1},
-		{[]string{"unmount", "--all"}, 1}, {[]string{"status"}, 1}, {[]string{"bench"}, 1},
+		{[]string{"run", "--rootfs", "/", "--", "true"}, 125},
+		{[]string{"serve"}, 1},
+		{[]string{"mount", "--all"}, 1},
+		{[]string{"unmount", "--all"}, 1},
+		{[]string{"status"}, 1},
+		{[]string{"bench"}, 1},
 	} {
 		cmd := p.command(c.args...)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
