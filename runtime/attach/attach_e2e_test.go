@@ -97,7 +97,7 @@ func TestAttachReplacesOlderAndDead(t *testing.T) {
 	for name, fate := range map[string]func(*server){
 		"older": func(*server) {},
 		"dead":  func(s *server) { s.stop() },
-		"hung":  func(s *server) { s.silent.Store(true) },
+		"hung":  func(s *server) { s.silence() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := startContainer(t, 0, "")

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -128,6 +129,7 @@ type server struct {
 	dir    string
 	dev    *os.File
 	silent atomic.Bool
+	gate   sync.Mutex // held while a request is answered, and by silence
 	closed atomic.Bool
 	done   chan struct{}
 }
@@ -163,7 +165,21 @@ func serve(t *testing.T, fstype string) *server {
 func (s *server) stop() {
 	if !s.closed.Swap(true) {
 		_ = unix.Unmount(s.dir, unix.MNT_FORCE|unix.MNT_DETACH) // ends a read in the loop, too
+		s.speak()
 		<-s.done
+	}
+}
+
+// silence makes the server hang: it takes requests and doesn't answer.
+func (s *server) silence() {
+	s.gate.Lock()
+	s.silent.Store(true)
+}
+
+// speak ends a silence; who has waited gets an answer.
+func (s *server) speak() {
+	if s.silent.CompareAndSwap(true, false) {
+		s.gate.Unlock()
 	}
 }
 
@@ -180,9 +196,8 @@ func (s *server) loop() {
 		if err != nil {
 			return
 		}
-		if s.silent.Load() {
-			continue
-		}
+		s.gate.Lock()
+		s.gate.Unlock() //nolint:staticcheck // an empty section: only the wait counts
 		le := binary.LittleEndian
 		op, node := le.Uint32(buf[4:]), le.Uint64(buf[16:])
 		body, errno := s.answer(op, node, buf[40:n])

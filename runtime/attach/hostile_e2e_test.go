@@ -30,8 +30,8 @@ func TestHostileDestinations(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := startContainer(t, 0, script)
-			hung.silent.Store(true)
-			defer hung.silent.Store(false)
+			hung.silence()
+			defer hung.speak()
 			s := serve(t, FSType)
 			before, err := os.ReadFile("/etc/hostname")
 			if err != nil {
