@@ -149,12 +149,13 @@ func selectFiles(names []string) ([]string, error) {
 	return selected, nil
 }
 
-// coveredFiles are the files of a process that lie below ours. One that copied
-// the host's mounts has our trees themselves, too; they don't count.
+// coveredFiles are the files of a process that lie below ours. Files of the
+// shared tree that an engine bound there, and the trees themselves in a process
+// that copied the host's mounts, don't count.
 func coveredFiles(pid int) ([]attach.Mounted, error) {
 	mounted, err := attach.List("/proc", pid)
 	return slices.DeleteFunc(mounted, func(m attach.Mounted) bool {
-		return !slices.ContainsFunc(fusefs.Files(), func(f fusefs.File) bool { return "/"+f.Path == m.Destination })
+		return m.Shared || !slices.ContainsFunc(fusefs.Files(), func(f fusefs.File) bool { return "/"+f.Path == m.Destination })
 	}), err
 }
 

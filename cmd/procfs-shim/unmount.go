@@ -44,8 +44,12 @@ kernel's file or the engine's mask, is seen again. It needs no server.
 			default:
 				return err
 			}
+			var chosen []string // nil: all that are there
+			if len(t.files) > 0 {
+				chosen = destinations(files)
+			}
 			return t.each(args, func(f *discover.Finder, c discover.Container) error {
-				return unmount(cmd.Context(), cmd.OutOrStdout(), client, f, c, files)
+				return unmount(cmd.Context(), cmd.OutOrStdout(), client, f, c, chosen)
 			})
 		},
 	}
@@ -64,7 +68,7 @@ func unmount(ctx context.Context, out io.Writer, client *daemon.Client, f *disco
 	if err := f.Same(c); err != nil {
 		return err
 	}
-	results, err := process.Detach(ctx, destinations(files))
+	results, err := process.Detach(ctx, files)
 	if err != nil {
 		return err
 	}
