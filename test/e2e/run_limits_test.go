@@ -24,7 +24,7 @@ func TestLimits(t *testing.T) {
 	if onV2(t) {
 		limits(t, s.name, map[string]string{
 			"memory/memory.max": "268435456", "?memory/memory.swap.max": "134217728", "memory/memory.low": "134217728",
-			"cpu/cpu.max": "40000 50000", "cpu/cpu.weight": "20",
+			"cpu/cpu.max": "40000 50000", "cpu/cpu.weight": "59",
 			"cpuset/cpuset.cpus": "0", "cpuset/cpuset.mems": "0", "pids/pids.max": "77",
 		})
 	} else {

@@ -20,7 +20,7 @@ import (
 // TestExitStatus ends containers in every way.
 func TestExitStatus(t *testing.T) {
 	p := setup(t)
-	for _, status := range []int{0, 1, 7, 125, 128, 255} {
+	for _, status := range []int{0, 7, 255} {
 		r := p.sh(t, fmt.Sprintf("exit %d", status))
 		if r.status != status || r.out+r.err != "" {
 			t.Errorf("exit %d: %+v", status, r)
@@ -30,7 +30,6 @@ func TestExitStatus(t *testing.T) {
 	p.run(t, "--", "/no/such/program").refused(t, 127, "/no/such/program", "no such file")
 	p.run(t, "--", "/etc/no-program").refused(t, 126, "/etc/no-program", "permission denied")
 	p.run(t, "--", "/etc").refused(t, 126, "/etc")
-	p.run(t, "--init", "--", "no-such-program").refused(t, 127, "no-such-program")
 	p.run(t, "--init", "--", "/etc/no-program").refused(t, 126, "/etc/no-program")
 	// One that the kernel can't execute: it has the x bit and no format.
 	odd := filepath.Join(t.TempDir(), "odd")
@@ -39,7 +38,7 @@ func TestExitStatus(t *testing.T) {
 	}
 	p.run(t, "-v", odd+":/odd", "--", "/odd").refused(t, 126, "/odd", "exec format error")
 	// Killed: as PID 1 from outside, below an init by itself.
-	for _, sig := range []unix.Signal{unix.SIGKILL, unix.SIGTERM, unix.SIGSEGV} {
+	for _, sig := range []unix.Signal{unix.SIGKILL, unix.SIGSEGV} {
 		if r := p.sh(t, fmt.Sprintf("kill -%d $$", sig), "--init"); r.status != 128+int(sig) {
 			t.Errorf("signal %d: %+v", sig, r)
 		}
@@ -57,7 +56,7 @@ func TestStandardInput(t *testing.T) {
 	for _, c := range []struct {
 		flags []string
 		want  string
-	}{{[]string{"-i"}, "text"}, {[]string{"--interactive", "--rm"}, "text"}, {nil, ""}} {
+	}{{[]string{"--rm", "-i"}, "text"}, {nil, ""}} {
 		cmd := p.command(append([]string{"run", "--rootfs", box(t)}, append(c.flags, "--", "cat")...)...)
 		cmd.Stdin = strings.NewReader("text")
 		finish(t, cmd).is(t, c.want)
