@@ -149,6 +149,15 @@ func selectFiles(names []string) ([]string, error) {
 	return selected, nil
 }
 
+// allFiles are the paths of all served files below a tree.
+func allFiles() []string {
+	var all []string
+	for _, f := range fusefs.Files() {
+		all = append(all, f.Path)
+	}
+	return all
+}
+
 // coveredFiles are the files of a process that lie below ours. Files of the
 // shared tree that an engine bound there, and the trees themselves in a process
 // that copied the host's mounts, don't count.

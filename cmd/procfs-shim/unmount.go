@@ -44,12 +44,11 @@ kernel's file or the engine's mask, is seen again. It needs no server.
 			default:
 				return err
 			}
-			var chosen []string // nil: all that are there
-			if len(t.files) > 0 {
-				chosen = destinations(files)
+			if len(t.files) == 0 {
+				files = allFiles() // mount --file may have put more there than mount does
 			}
 			return t.each(args, func(f *discover.Finder, c discover.Container) error {
-				return unmount(cmd.Context(), cmd.OutOrStdout(), client, f, c, chosen)
+				return unmount(cmd.Context(), cmd.OutOrStdout(), client, f, c, destinations(files))
 			})
 		},
 	}
