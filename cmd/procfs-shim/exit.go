@@ -41,11 +41,11 @@ func (e exitStatus) Unwrap() error { return e.cause }
 // usageError is the answer to a command line that can't be meant: it names
 // the help that shows how it is written.
 func usageError(cmd *cobra.Command, err error) error {
-	code := exitUsage
+	status := exitStatus{exitUsage, fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath())}
 	if cmd.Name() == "run" {
-		code = exitRunFailure
+		status.code = exitRunFailure
 	}
-	return exitStatus{code, fmt.Errorf("%w (see '%s --help')", err, cmd.CommandPath())}
+	return status
 }
 
 // usageArgs makes a cobra check of positional arguments answer as every other

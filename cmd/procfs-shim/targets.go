@@ -177,10 +177,5 @@ func destinations(files []string) []string {
 }
 
 func coversProc(files []string) bool {
-	for _, f := range files {
-		if strings.HasPrefix(f, "proc/") {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, "proc/") })
 }

@@ -36,12 +36,9 @@ kernel's file or the engine's mask, is seen again. It needs no server.
 				return err
 			}
 			client, err := daemon.Dial(t.stateDir)
-			switch {
-			case err == nil:
+			if err == nil {
 				defer client.Close()
-			case errors.Is(err, daemon.ErrNotRunning):
-				client = nil
-			default:
+			} else if !errors.Is(err, daemon.ErrNotRunning) {
 				return err
 			}
 			if len(t.files) == 0 {
