@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -61,8 +62,11 @@ procfs-shim failed, 126 if COMMAND can't be executed, 127 if it wasn't found,
 				config.Stdin = os.Stdin
 			}
 			status, err := foreground.Run(cmd.Context(), config)
-			if status != exitOK || err != nil {
-				return exitStatus{status, err}
+			switch {
+			case err != nil: // one line, also for what could not be undone besides
+				return exitStatus{status, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))}
+			case status != exitOK:
+				return exitStatus{code: status}
 			}
 			return nil
 		},
