@@ -18,6 +18,9 @@ const memfdName = "procfs-shim"
 
 const allSeals = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
 
+// sealTries is how often sealing is tried: for some seconds.
+const sealTries = 60
+
 // sealedProgram opens a copy of this program that nobody can write to any more.
 // Init is executed from it: a container can open /proc/PID/exe of whatever
 // process of ours it gets to see, and would overwrite the program on the host's
@@ -70,7 +73,15 @@ func copyAndSeal(to, from *os.File) error {
 	if err := unix.Fchmod(int(to.Fd()), 0o755); err != nil {
 		return err
 	}
-	if _, err := unix.FcntlInt(to.Fd(), unix.F_ADD_SEALS, allSeals); err != nil {
+	// EBUSY: another CPU still holds a reference to one of the pages that were
+	// just written. The kernel itself waits 75 ms for that (mm/memfd.c,
+	// memfd_wait_for_pins), which a busy machine needs more than once.
+	for range sealTries {
+		if _, err = unix.FcntlInt(to.Fd(), unix.F_ADD_SEALS, allSeals); !errors.Is(err, unix.EBUSY) {
+			break
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("seal: %w", err)
 	}
 	return nil
