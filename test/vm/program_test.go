@@ -185,5 +185,8 @@ func TestEndToEnd(t *testing.T) {
 			packages = append(packages, strings.TrimPrefix(name, "./"))
 		}
 	}
-	RunTests(t, Config{MemoryMB: 3072, Timeout: 20 * time.Minute}, packages...)
+	// Tens of thousands of reads, from many threads: minutes on emulated CPUs,
+	// and about our server rather than about this kernel.
+	const load = "^Test(Bound|Shared)Tree$/^(an_open_file_never_shows_half_of_two_texts|10,000_open_descriptors|parallel_pread_on_one_descriptor_is_safe)$"
+	RunTests(t, Config{MemoryMB: 3072, Timeout: 15 * time.Minute, Skip: load}, packages...)
 }

@@ -59,6 +59,8 @@ type Config struct {
 	// Files are copied into the guest: absolute path there → path here.
 	// Their permissions come along; directories are made as needed.
 	Files map[string]string
+	// Skip is a pattern as of `go test -skip`, of tests that RunTests leaves out.
+	Skip string
 	// Script is run by busybox's sh as root, in /root. Its standard output and
 	// error are Output.Text.
 	Script string
