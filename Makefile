@@ -8,7 +8,7 @@ GO ?= go
 FUZZTIME ?= 20s
 BENCHTIME ?= 10s
 # Tests of one package have this long; those in the VM run on emulated CPUs.
-TESTTIME ?= 10m
+TESTTIME ?= 20m
 VMTIME ?= 25m
 
 program := $(CURDIR)/bin/procfs-shim
@@ -58,6 +58,14 @@ test-e2e: build ## end-to-end tests on this host; root
 .PHONY: test-vm
 test-vm: build ## tests on other kinds of hosts, in qemu
 	$(GO) test -p 1 -count 1 -timeout $(VMTIME) -tags vm $$(scripts/tagged-packages vm)
+
+.PHONY: test-vm-slow
+test-vm-slow: build ## end-to-end tests that take an hour on emulated CPUs
+	$(GO) test -p 1 -count 1 -timeout 100m -tags vmslow -run TestSlowEndToEnd ./test/vm
+
+.PHONY: test-sweep
+test-sweep: build ## a fault at every call that changes the machine; many minutes
+	$(GO) test -p 1 -count 1 -timeout 60m -tags sweep -run TestSweep ./test/inject
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build vm
+//go:build vm || vmslow
 
 package vm
 
@@ -176,17 +176,20 @@ func TestEndToEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The guest has no engines; and an emulated CPU would need an hour to sweep
-	// faults, which depend on the calls and not on the kernel that takes them.
-	elsewhere := []string{"./test/engines", "./test/inject"}
+	// The guest has no engines; faults depend on the calls and not on the kernel
+	// that takes them; the others start more containers than emulated CPUs can in
+	// the time of a build: `make test-vm-slow` runs them.
+	elsewhere := append([]string{"./test/engines", "./test/inject", "./test/testenv"}, slowPackages()...)
 	var packages []string
 	for name := range strings.FieldsSeq(string(list)) {
 		if !slices.Contains(elsewhere, name) {
 			packages = append(packages, strings.TrimPrefix(name, "./"))
 		}
 	}
-	// Tens of thousands of reads, from many threads: minutes on emulated CPUs,
-	// and about our server rather than about this kernel.
-	const load = "^Test(Bound|Shared)Tree$/^(an_open_file_never_shows_half_of_two_texts|10,000_open_descriptors|parallel_pread_on_one_descriptor_is_safe)$"
-	RunTests(t, Config{MemoryMB: 3072, Timeout: 15 * time.Minute, Skip: load}, packages...)
+	RunTests(t, Config{MemoryMB: 3072, Timeout: 20 * time.Minute}, packages...)
+}
+
+// slowPackages are those of TestSlowEndToEnd.
+func slowPackages() []string {
+	return []string{"./runtime/container", "./test/conformance", "./test/e2e"}
 }
