@@ -73,7 +73,7 @@ func RunTests(t *testing.T, c Config, packages ...string) {
 		if _, err := os.Stat(data); err == nil {
 			c = c.withFile(path.Join(there, "testdata"), data)
 		}
-		script = append(script, fmt.Sprintf("cd %s && ./tests -test.v -test.timeout 12m; status=$?; echo; echo '%s'%s $status", there, packageEnd, name))
+		script = append(script, fmt.Sprintf("cd %s && ./tests -test.v -test.timeout 12m -test.skip '%s'; status=$?; echo; echo '%s'%s $status", there, c.Skip, packageEnd, name))
 	}
 	c.Script = strings.Join(script, "\n")
 	out := Run(t, c)
