@@ -196,3 +196,13 @@ func SkipAsInGuest(t testing.TB, said string) {
 	t.Helper()
 	other(t, "skipped in the guest:\n%s", said)
 }
+
+// RequireGuest needs the virtual machine of package vm: the test changes what
+// is the whole machine's, such as which CPUs are online.
+func RequireGuest(t testing.TB, does string) {
+	t.Helper()
+	RequireRoot(t)
+	if !InGuest() {
+		other(t, "a test that %s, which only the virtual machine is for (make test-vm-slow)", does)
+	}
+}
