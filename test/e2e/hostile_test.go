@@ -186,25 +186,47 @@ func TestCgroupGone(t *testing.T) {
 	second.SetMemory(128 * mib)
 	b := newPlain(t, first)
 	p.do(t, "mount", b.target()).text(t)
-	read := func() (int, error) {
+	read := func() (kB int, err error) {
 		text, err := os.ReadFile(b.path("/proc/meminfo"))
-		if err != nil {
-			return 0, err
+		if err == nil {
+			_, err = fmt.Sscanf(string(text), "MemTotal: %d kB", &kB)
 		}
-		return memTotal(t, string(text)), nil
+		return kB, err
 	}
 	if got, err := read(); err != nil || got != 65536 {
 		t.Errorf("at first: %d kB, %v", got, err)
 	}
+	// Somebody reads all the time: the last good numbers, or an error; never the
+	// host's.
+	stop, failed := make(chan struct{}), make(chan error, 1)
+	var reader sync.WaitGroup
+	reader.Go(func() {
+		for {
+			if got, err := read(); err == nil && got != 65536 || err != nil && !errors.Is(err, unix.EIO) {
+				failed <- fmt.Errorf("its cgroup goes: %d kB, %w", got, err)
+				return
+			}
+			select {
+			case <-stop:
+				return
+			default:
+			}
+		}
+	})
 	second.Join(b.pid)
 	first.Remove()
-	// The last good numbers, or an error; never the host's.
 	for range 20 {
 		if got, err := read(); err == nil && got != 65536 || err != nil && !errors.Is(err, unix.EIO) {
-			t.Fatalf("its cgroup is gone: %d kB, %v", got, err)
+			t.Errorf("its cgroup is gone: %d kB, %v", got, err)
 		}
 	}
-	// A pass that began before ends well.
+	close(stop)
+	reader.Wait()
+	select {
+	case err := <-failed:
+		t.Error(err)
+	default:
+	}
 	p.does(t, all("replaced"), "mount", b.target())
 	if got, err := read(); err != nil || got != 131072 {
 		t.Errorf("mounted anew: %d kB, %v", got, err)
@@ -294,4 +316,35 @@ func TestManyContainers(t *testing.T) {
 			t.Errorf("container %d: %q, %s", i, r.out, r.err)
 		}
 	}
+}
+
+// TestOfflineCPU takes a CPU away from a running container's cpuset.
+func TestOfflineCPU(t *testing.T) {
+	testenv.RequireGuest(t, "takes a CPU offline")
+	testenv.RequireCPUs(t, 2)
+	p := setup(t)
+	all := host(t)
+	last := fields(all.cpus)[len(fields(all.cpus))-1]
+	s := p.shell(t, "offline", "--cpuset-cpus", all.online)
+	sees := func(what string, want views) {
+		t.Helper()
+		var got views
+		if _, ok := poll(second(), func() bool { got = s.views(t); return got == want }); !ok {
+			t.Errorf("%s: it sees %+v, want %+v", what, got, want)
+		}
+	}
+	sees("at first", all)
+	control := "/sys/devices/system/cpu/cpu" + last + "/online"
+	if err := os.WriteFile(control, []byte("0"), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(control, []byte("1"), 0); err != nil {
+			t.Error(err)
+		}
+	})
+	sees("without CPU "+last, host(t))
+	p.run(t, "--cpuset-cpus", last, "--", "true").refused(t, 125, "--cpuset-cpus: "+last, "not available")
+	p.run(t, "--cpus", fmt.Sprint(len(fields(all.cpus))), "--", "true").refused(t, 125, "--cpus", "CPUs of this host")
+	s.leave(t)
 }
