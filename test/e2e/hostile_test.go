@@ -278,8 +278,8 @@ func TestManyOpens(t *testing.T) {
 			p.serve(t)
 		}
 		name := "many-" + fields(who)[0]
-		b := p.start(t, "run", "-i", "--name", name, "--memory", "256m", "-v", self+":"+helperPath+":ro", "--rootfs", "/",
-			"--", helperPath, partOpenMany, "/proc/meminfo", many)
+		b := p.start(t, "run", "-i", "--name", name, "--memory", "256m", "-v", self+":"+toolPath+":ro", "--rootfs", "/",
+			"--", toolPath, partOpenMany, "/proc/meminfo", many)
 		b.expect(t, "open "+many)
 		pid := p.statusOf(t, name).InitPID
 		for range 20 {

@@ -21,10 +21,10 @@ import (
 	"github.com/procfs-shim/procfs-shim/test/testenv"
 )
 
-// helperPath is where this binary is in a container that needs it.
-const helperPath = "/helper"
+// toolPath is where this binary is in a container that needs it.
+const toolPath = "/e2e-tool"
 
-// The helper's parts: helperPath PART [ARG…].
+// What it can be there: toolPath PART [ARG…].
 const (
 	partOpenMany = "open-many" // FILE COUNT: see openMany
 	partHold     = "hold"      // BYTES: see hold
@@ -42,12 +42,12 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
 		case partOpenMany:
-			os.Exit(helper(openMany(os.Args[2], os.Args[3])))
+			os.Exit(tool(openMany(os.Args[2], os.Args[3])))
 		case partUser:
 			fmt.Println(os.Getuid(), os.Geteuid())
 			return
 		case partHold:
-			os.Exit(helper(hold(os.Args[2])))
+			os.Exit(tool(hold(os.Args[2])))
 		}
 	}
 	dir, err := os.MkdirTemp("", "procfs-shim-e2e-")
@@ -80,9 +80,9 @@ func once(f func(t *testing.T) string) func(t *testing.T) string {
 	}
 }
 
-func helper(err error) int {
+func tool(err error) int {
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "helper:", err)
+		fmt.Fprintln(os.Stderr, "tool:", err)
 		return 1
 	}
 	return 0

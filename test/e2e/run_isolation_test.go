@@ -179,8 +179,8 @@ func TestNoNewPrivileges(t *testing.T) {
 		t.Fatal(err)
 	}
 	for option, want := range map[string]string{"no-new-privileges:false": "1000 0", "no-new-privileges": "1000 1000"} {
-		p.do(t, "run", "--rootfs", "/", "--user", "1000", "-v", program+":"+helperPath, "--security-opt", option,
-			"--", helperPath, partUser).is(t, want)
+		p.do(t, "run", "--rootfs", "/", "--user", "1000", "-v", program+":"+toolPath, "--security-opt", option,
+			"--", toolPath, partUser).is(t, want)
 	}
 }
 
