@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -50,7 +51,7 @@ what they say is checked while it is measured. No server is needed.`,
 				return err
 			}
 			if isTerminal(os.Stderr) {
-				b.progress = os.Stderr
+				b.progress = writeProgress(os.Stderr)
 			}
 			report, err := b.run(cmd.Context())
 			if err != nil {
@@ -128,15 +129,12 @@ func (f *benchFlags) print(out io.Writer, r readbench.Report) error {
 }
 
 func writePlot(path string, r readbench.Report) error {
-	file, err := os.Create(path)
+	var drawn bytes.Buffer
+	err := readbench.WriteSVG(&drawn, r)
+	if err == nil {
+		err = os.WriteFile(path, drawn.Bytes(), 0o644)
+	}
 	if err != nil {
-		return fmt.Errorf("--plot: %w", err)
-	}
-	if err := readbench.WriteSVG(file, r); err != nil {
-		file.Close()
-		return fmt.Errorf("--plot: %s: %w", path, err)
-	}
-	if err := file.Close(); err != nil {
 		return fmt.Errorf("--plot: %w", err)
 	}
 	return nil

@@ -22,8 +22,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench"
+	"github.com/procfs-shim/procfs-shim/fusefs/readbench/apart"
 	"github.com/procfs-shim/procfs-shim/runtime/bundle"
 	"github.com/procfs-shim/procfs-shim/runtime/foreground"
 )
@@ -57,8 +59,8 @@ type benchmark struct {
 	// trees are those named by --against, in the order of names.
 	trees    map[string]string
 	names    []string
-	hostCPUs int
-	progress *os.File // nil for none
+	hostCPUs cpulist.Set              // those online
+	progress func(readbench.Progress) // nil for none
 }
 
 func (b *benchmark) add(name, dir string) {
@@ -96,7 +98,7 @@ func (b *benchmark) run(ctx context.Context) (report readbench.Report, err error
 	if err != nil {
 		return report, err
 	}
-	b.hostCPUs = host.OnlineCPUs.Len()
+	b.hostCPUs = host.OnlineCPUs
 	stateDir, err := os.MkdirTemp("/run", "procfs-shim-bench-")
 	if err != nil {
 		return report, fmt.Errorf("bench: %w", err)
@@ -120,11 +122,11 @@ func (b *benchmark) run(ctx context.Context) (report readbench.Report, err error
 	if err != nil {
 		return report, fmt.Errorf("bench: %w", err)
 	}
-	got, err := inContainer(ctx, stateDir, options, plan, b.progress)
+	report, err = inContainer(ctx, stateDir, options, plan, b.progress)
 	if err != nil {
 		return report, fmt.Errorf("bench: %w", err)
 	}
-	return *got, nil
+	return report, nil
 }
 
 // container is what the files are read in. A single reader keeps within a
@@ -132,8 +134,8 @@ func (b *benchmark) run(ctx context.Context) (report readbench.Report, err error
 // be what is measured.
 func (b *benchmark) container() bundle.Options {
 	o := bundle.Options{Memory: benchMemory, Network: "none"}
-	if b.visibleCPUs() < b.hostCPUs {
-		o.CPUs = strconv.Itoa(b.visibleCPUs())
+	if n := b.visibleCPUs().Len(); n < b.hostCPUs.Len() {
+		o.CPUs = strconv.Itoa(n)
 	}
 	for _, name := range b.names {
 		o.Volumes = append(o.Volumes, b.trees[name]+":"+filepath.Join(benchRoot, name)+":ro")
@@ -141,31 +143,31 @@ func (b *benchmark) container() bundle.Options {
 	return o
 }
 
-// visibleCPUs is how many CPUs the container is shown.
-func (b *benchmark) visibleCPUs() int {
+// visibleCPUs are those that the container is shown.
+func (b *benchmark) visibleCPUs() cpulist.Set {
 	if b.readers > 1 {
 		return b.hostCPUs
 	}
-	return max(1, b.hostCPUs-1)
+	return b.hostCPUs.First(max(1, b.hostCPUs.Len()-1))
 }
 
 // plan has a row for each file of each tree that has it.
-func (b *benchmark) plan() benchPlan {
-	p := benchPlan{Modes: b.modes, Readers: b.readers, Duration: b.duration}
+func (b *benchmark) plan() apart.Plan {
+	p := apart.Plan{Modes: b.modes, Readers: b.readers, Duration: b.duration, Proc: benchKernelTree + "/proc"}
 	for _, file := range b.files {
-		rows := []benchRow{
+		rows := []apart.Row{
 			{Tree: readbench.KernelTree, Path: filepath.Join(benchKernelTree, file)},
 			{Tree: boundTree, Path: "/" + file},
 			{Tree: sharedTree, Path: filepath.Join(benchRoot, sharedTree, file)},
 		}
 		for _, name := range b.names {
 			if _, err := os.Stat(filepath.Join(b.trees[name], file)); err == nil {
-				rows = append(rows, benchRow{Tree: name, Path: filepath.Join(benchRoot, name, file)})
+				rows = append(rows, apart.Row{Tree: name, Path: filepath.Join(benchRoot, name, file)})
 			}
 		}
 		for _, r := range rows {
 			r.File = strings.TrimPrefix(strings.TrimPrefix(file, "proc/"), "sys/devices/system/")
-			r.expect(b.visibleCPUs())
+			expect(&r, b.visibleCPUs())
 			p.Rows = append(p.Rows, r)
 		}
 	}
@@ -174,7 +176,7 @@ func (b *benchmark) plan() benchPlan {
 
 // expect says what the container's views must show. What the kernel's own file
 // and other people's trees say is theirs; they need only say something.
-func (r *benchRow) expect(cpus int) {
+func expect(r *apart.Row, cpus cpulist.Set) {
 	if r.Tree != boundTree && r.Tree != sharedTree {
 		return
 	}
@@ -182,20 +184,22 @@ func (r *benchRow) expect(cpus int) {
 	case "meminfo":
 		r.Key, r.Value = "MemTotal:", strconv.Itoa(benchMemoryKB)+" kB"
 	case "cpuinfo":
-		r.Prefix, r.Lines = "processor\t", cpus
+		r.Prefix, r.Lines = "processor\t", cpus.Len()
+	case "cpu/online":
+		r.Text = cpus.String() + "\n"
 	}
 }
 
 // inContainer runs the reader, hands it the plan and follows it to its report.
-func inContainer(ctx context.Context, stateDir string, o bundle.Options, plan []byte, progress *os.File) (*readbench.Report, error) {
+func inContainer(ctx context.Context, stateDir string, o bundle.Options, plan []byte, progress func(readbench.Progress)) (report readbench.Report, err error) {
 	planRead, planWrite, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return report, err
 	}
 	defer planRead.Close()
 	outRead, outWrite, err := os.Pipe()
 	if err != nil {
-		return nil, err
+		return report, err
 	}
 	defer outRead.Close()
 	go func() {
@@ -203,16 +207,17 @@ func inContainer(ctx context.Context, stateDir string, o bundle.Options, plan []
 		_, _ = planWrite.Write(plan)
 		_ = planWrite.Close()
 	}()
-	var report *readbench.Report
 	var followed error
 	following := make(chan struct{})
 	go func() {
 		defer close(following)
-		report, followed = followReader(outRead, progress)
+		report, followed = apart.Follow(outRead, progress)
 		_, _ = io.Copy(io.Discard, outRead) // so that it never blocks
 	}()
 	status, err := runApart(ctx, foreground.Config{
-		Options: o, Rootfs: "/", StateDir: stateDir, DataDir: defaultDataDir,
+		// The container's state is with everybody's, so that the next start removes
+		// it if this one is killed.
+		Options: o, Rootfs: "/", StateDir: defaultStateDir, DataDir: defaultDataDir,
 		Mounts: []specs.Mount{
 			{Destination: benchKernelTree + "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "nodev", "noexec"}},
 			{Destination: benchKernelTree + "/sys", Type: "bind", Source: "/sys", Options: []string{"rbind", "ro"}},
@@ -225,15 +230,22 @@ func inContainer(ctx context.Context, stateDir string, o bundle.Options, plan []
 	<-following
 	switch {
 	case err != nil:
-		return nil, err
+		return report, err
 	case status != 0:
-		return nil, fmt.Errorf("the reader ended with status %d", status)
-	case followed != nil:
-		return nil, followed
-	case report == nil:
-		return nil, errors.New("the reader gave no report")
+		return report, fmt.Errorf("the reader ended with status %d", status)
 	}
-	return report, nil
+	return report, followed
+}
+
+// writeProgress overwrites one line of a terminal again and again.
+func writeProgress(terminal io.Writer) func(readbench.Progress) {
+	return func(p readbench.Progress) {
+		fmt.Fprintf(terminal, "\r%-4s %4.0f %%  %v of %v ", p.Mode, 100*p.Done.Seconds()/p.Total.Seconds(),
+			p.Done.Truncate(time.Second), p.Total)
+		if p.Done >= p.Total {
+			fmt.Fprint(terminal, "\r\033[K")
+		}
+	}
 }
 
 // runApart is foreground.Run on a thread of its own, which ends with it: ours

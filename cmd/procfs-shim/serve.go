@@ -3,13 +3,16 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
+	"github.com/procfs-shim/procfs-shim/runtime/container"
 )
 
 const (
@@ -41,6 +44,7 @@ tells systemd when it is ready, and unmounts when it gets SIGTERM or SIGINT.`,
 			if err := requireRoot("serve"); err != nil {
 				return err
 			}
+			sweep(cmd.Context(), stateDir, log)
 			return daemon.Run(cmd.Context(), daemon.Config{
 				Mountpoint: mountpoint,
 				StateDir:   stateDir,
@@ -54,6 +58,18 @@ tells systemd when it is ready, and unmounts when it gets SIGTERM or SIGINT.`,
 	cmd.Flags().StringVar(&level, "log-level", "info", "least level that is logged: debug, info, warn or error")
 	cmd.Flags().StringVar(&format, "log-format", "text", "form of the log on stderr: text or json")
 	return cmd
+}
+
+// sweep removes what a killed `run` left; that it can't is no reason not to
+// serve.
+func sweep(ctx context.Context, stateDir string, log *slog.Logger) {
+	layout, err := cgroupread.Detect("/proc")
+	if err == nil {
+		err = container.Sweep(ctx, stateDir, "/proc", layout, log)
+	}
+	if err != nil {
+		log.Warn("leftovers could not be removed", "error", err)
+	}
 }
 
 // addStateDirFlag adds --state-dir, which every command that talks to a

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,7 +124,8 @@ func readStatus(ctx context.Context, stateDir string) (*statusReport, error) {
 // withRegistered adds to the engines' containers the processes and cgroups of no
 // engine that were given views by their PID or path.
 func withRegistered(all []discover.Container, registered map[int]daemon.Status) []discover.Container {
-	for pid, s := range registered {
+	for _, pid := range slices.Sorted(maps.Keys(registered)) {
+		s := registered[pid]
 		if !slices.ContainsFunc(all, func(c discover.Container) bool { return c.InitPID == pid }) {
 			all = append(all, discover.Container{ID: s.ID, InitPID: pid, Cgroup: s.Cgroup, PIDs: []int{pid}})
 		}
@@ -246,8 +248,8 @@ func (s containerStatus) notes() []string {
 		notes = append(notes, "rootless containers inside can't mount a /proc of their own because of the views")
 	}
 	var causes []string
-	for cause, n := range s.Errors {
-		causes = append(causes, fmt.Sprintf("%s (%d)", cause, n))
+	for _, cause := range slices.Sorted(maps.Keys(s.Errors)) {
+		causes = append(causes, fmt.Sprintf("%s (%d)", cause, s.Errors[cause]))
 	}
 	if len(causes) > 0 {
 		notes = append(notes, "failed reads: "+strings.Join(causes, ", "))
