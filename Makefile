@@ -38,6 +38,7 @@ test: ## every test; root; installs what it needs
 	scripts/timed test-deps $(MAKE) --no-print-directory test-deps
 	scripts/timed test-unit $(MAKE) --no-print-directory test-unit
 	scripts/timed test-e2e $(MAKE) --no-print-directory test-e2e
+	scripts/timed test-sweep $(MAKE) --no-print-directory test-sweep
 	scripts/timed test-vm $(MAKE) --no-print-directory test-vm
 
 .PHONY: test-deps
@@ -64,7 +65,7 @@ test-vm-slow: build ## end-to-end tests that take an hour on emulated CPUs
 	$(GO) test -p 1 -count 1 -timeout 100m -tags vmslow -run TestSlowEndToEnd ./test/vm
 
 .PHONY: test-sweep
-test-sweep: build ## a fault at every call that changes the machine; many minutes
+test-sweep: build ## a fault at every call that changes the machine; root
 	$(GO) test -p 1 -count 1 -timeout 60m -tags sweep -run TestSweep ./test/inject
 
 .PHONY: fuzz

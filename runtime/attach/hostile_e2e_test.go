@@ -5,6 +5,7 @@
 package attach
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -46,7 +47,7 @@ func TestHostileDestinations(t *testing.T) {
 			if got := c.mounts(); got != mounts {
 				t.Errorf("the mounts changed to\n%s", got)
 			}
-			if after, err := os.ReadFile("/etc/hostname"); err != nil || string(after) != string(before) {
+			if after, err := os.ReadFile("/etc/hostname"); err != nil || !bytes.Equal(after, before) {
 				t.Errorf("the host's file says %q, %v", after, err)
 			}
 		})

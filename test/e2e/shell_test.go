@@ -187,7 +187,7 @@ func (b *process) expect(t *testing.T, want string) {
 // say writes a line to its standard input.
 func (b *process) say(t *testing.T, line string) {
 	t.Helper()
-	if _, err := io.WriteString(b.in, line+"\n"); err != nil {
+	if _, err := b.in.WriteString(line + "\n"); err != nil {
 		t.Fatal(err)
 	}
 }
