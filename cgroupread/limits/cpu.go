@@ -63,6 +63,10 @@ func (q Quota) String() string {
 type CPU struct {
 	Path  string // the cgroup, relative to its hierarchy's root
 	Quota Quota
+	// Throttled is how long the level's quota kept its tasks from running, summed
+	// over CPUs: v2 cpu.stat throttled_usec, v1 throttled_time. It is read with
+	// [CPUTime] only.
+	Throttled time.Duration
 }
 
 // CPUChain is what limits a container's CPUs.

@@ -16,6 +16,15 @@ type Policy struct {
 	// not for MemAvailable alone.
 	MemoryHigh bool `json:"memory_high"`
 	Swap       Swap `json:"swap"`
+	// Uptime says whose uptime /proc/uptime tells.
+	Uptime Whose `json:"uptime"`
+	// Loadavg says whose tasks /proc/loadavg counts.
+	Loadavg Whose `json:"loadavg"`
+	// HostCounters shows the host's intr, ctxt, softirq and processes in
+	// /proc/stat, and its event counters, instead of 0.
+	HostCounters bool `json:"host_counters"`
+	// OnError says what a reader gets when the container's numbers can't be had.
+	OnError OnError `json:"on_error"`
 }
 
 // A CPUView says what limits the CPUs that a container is shown.
@@ -46,9 +55,30 @@ const (
 	SwapNone              // "none": no swap
 )
 
+// Whose says whom a number is about.
+type Whose uint8
+
+// Whom a number can be about.
+const (
+	WhoseContainer Whose = iota // "container"
+	WhoseHost                   // "host"
+)
+
+// An OnError says what is shown when a container's cgroup can't be read any
+// more.
+type OnError uint8
+
+// What is shown on errors.
+const (
+	OnErrorEIO  OnError = iota // "eio": the read fails
+	OnErrorHost                // "host": the host's file, as LXCFS does
+)
+
 func cpuViews() []string   { return []string{"quota", "cpuset", "host"} }
 func numberings() []string { return []string{"kernel", "contiguous"} }
 func swaps() []string      { return []string{"limit", "none"} }
+func whoses() []string     { return []string{"container", "host"} }
+func onErrors() []string   { return []string{"eio", "host"} }
 
 // String returns the choice's name, as on the command line.
 func (v CPUView) String() string { return choiceName(v, cpuViews()) }
@@ -76,6 +106,24 @@ func (n *Numbering) UnmarshalText(text []byte) error { return unmarshalChoice(n,
 
 // UnmarshalText takes a choice's name, exactly. The error lists the names.
 func (s *Swap) UnmarshalText(text []byte) error { return unmarshalChoice(s, text, swaps()) }
+
+// String returns the choice's name, as on the command line.
+func (w Whose) String() string { return choiceName(w, whoses()) }
+
+// MarshalText returns the choice's name; a value that is none is an error.
+func (w Whose) MarshalText() ([]byte, error) { return marshalChoice(w, whoses()) }
+
+// UnmarshalText takes a choice's name, exactly. The error lists the names.
+func (w *Whose) UnmarshalText(text []byte) error { return unmarshalChoice(w, text, whoses()) }
+
+// String returns the choice's name, as on the command line.
+func (o OnError) String() string { return choiceName(o, onErrors()) }
+
+// MarshalText returns the choice's name; a value that is none is an error.
+func (o OnError) MarshalText() ([]byte, error) { return marshalChoice(o, onErrors()) }
+
+// UnmarshalText takes a choice's name, exactly. The error lists the names.
+func (o *OnError) UnmarshalText(text []byte) error { return unmarshalChoice(o, text, onErrors()) }
 
 func choiceName[T ~uint8](c T, names []string) string {
 	if int(c) < len(names) {
