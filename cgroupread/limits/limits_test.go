@@ -110,9 +110,9 @@ func TestQuotaLess(t *testing.T) {
 func TestTightest(t *testing.T) {
 	const ms = time.Millisecond
 	c := CPUChain{Levels: []CPU{
-		{"/a/b/c", Quota{300 * ms, 100 * ms}},
-		{"/a/b", Quota{}},
-		{"/a", Quota{20 * ms, 10 * ms}},
+		{Path: "/a/b/c", Quota: Quota{300 * ms, 100 * ms}},
+		{Path: "/a/b"},
+		{Path: "/a", Quota: Quota{20 * ms, 10 * ms}},
 	}}
 	if l, ok := c.Tightest(); !ok || l.Path != "/a" {
 		t.Errorf("Tightest() = %v, %v, want /a", l, ok)

@@ -123,9 +123,9 @@ func TestPolicyJSON(t *testing.T) {
 		p    Policy
 		text string
 	}{
-		{Policy{}, `{"cpu_view":"quota","numbering":"kernel","memory_high":false,"swap":"limit"}`},
-		{Policy{CPUViewHost, NumberingContiguous, true, SwapNone}, `{"cpu_view":"host","numbering":"contiguous","memory_high":true,"swap":"none"}`},
-		{Policy{CPUView: CPUViewCPUSet}, `{"cpu_view":"cpuset","numbering":"kernel","memory_high":false,"swap":"limit"}`},
+		{Policy{}, `{"cpu_view":"quota","numbering":"kernel","memory_high":false,"swap":"limit","uptime":"container","loadavg":"container","host_counters":false,"on_error":"eio"}`},
+		{Policy{CPUViewHost, NumberingContiguous, true, SwapNone, WhoseHost, WhoseHost, true, OnErrorHost}, `{"cpu_view":"host","numbering":"contiguous","memory_high":true,"swap":"none","uptime":"host","loadavg":"host","host_counters":true,"on_error":"host"}`},
+		{Policy{CPUView: CPUViewCPUSet}, `{"cpu_view":"cpuset","numbering":"kernel","memory_high":false,"swap":"limit","uptime":"container","loadavg":"container","host_counters":false,"on_error":"eio"}`},
 	} {
 		text, err := json.Marshal(c.p)
 		if err != nil || string(text) != c.text {
