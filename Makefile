@@ -40,6 +40,7 @@ test: ## every test; root; installs what it needs
 	scripts/timed test-e2e $(MAKE) --no-print-directory test-e2e
 	scripts/timed test-sweep $(MAKE) --no-print-directory test-sweep
 	scripts/timed test-vm $(MAKE) --no-print-directory test-vm
+	scripts/timed test-vm-slow $(MAKE) --no-print-directory test-vm-slow
 
 .PHONY: test-deps
 test-deps: ## install what the tests need (Debian, Ubuntu)
@@ -61,7 +62,7 @@ test-vm: build ## tests on other kinds of hosts, in qemu
 	$(GO) test -p 1 -count 1 -timeout $(VMTIME) -tags vm $$(scripts/tagged-packages vm)
 
 .PHONY: test-vm-slow
-test-vm-slow: build ## end-to-end tests that take an hour on emulated CPUs
+test-vm-slow: build ## end-to-end tests on a v2 host, in qemu; minutes
 	$(GO) test -p 1 -count 1 -timeout 100m -tags vmslow -run TestSlowEndToEnd ./test/vm
 
 .PHONY: test-sweep
