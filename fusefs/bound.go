@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
+	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
 // ErrExists says that a container with this ID is in the tree already.
@@ -76,6 +77,16 @@ func (b *Bound) Remove(id string) {
 	if ok {
 		c.handles.Drop(&c.holds)
 		c.release()
+	}
+}
+
+// SetPolicy changes how the container with this ID is shown, from the next
+// rendering on. It does nothing if there is none.
+func (b *Bound) SetPolicy(id string, p view.Policy) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	if c, ok := b.byID[id]; ok {
+		c.policy.Store(&p)
 	}
 }
 

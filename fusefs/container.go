@@ -31,8 +31,9 @@ type container struct {
 	Container
 	host     *Host
 	failures failures
-	holds    snapshot.Holder // guarded by the mu of the table that its handles are in
-	refs     atomic.Int64    // see release
+	policy   atomic.Pointer[view.Policy] // the one in force; Container.Policy is that of the beginning
+	holds    snapshot.Holder             // guarded by the mu of the table that its handles are in
+	refs     atomic.Int64                // see release
 
 	mu   sync.Mutex
 	good map[text]*snapshot.Snapshot // the last good ones
@@ -50,6 +51,7 @@ func newContainer(h *Host, c Container) *container {
 		Container: c, host: h, good: map[text]*snapshot.Snapshot{},
 		failures: failures{log: h.log.With("container", c.ID, "cgroup", c.Cgroup.Paths().String())},
 	}
+	k.policy.Store(&c.Policy)
 	k.refs.Store(1)
 	return k
 }
@@ -103,7 +105,7 @@ func (c *container) generate(t text, dst []byte) (bytes []byte, err error) {
 			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
 		}
 	}()
-	return t.file.source.Append(dst, moment{host: c.host, cgroup: c.Cgroup, policy: c.Policy, linux32: t.linux32})
+	return t.file.source.Append(dst, moment{host: c.host, cgroup: c.Cgroup, policy: *c.policy.Load(), linux32: t.linux32})
 }
 
 // keep remembers s as the last good t.

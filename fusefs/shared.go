@@ -25,11 +25,11 @@ type Shared struct {
 	host     *Host
 	views    nodes
 	locator  *locate.Locator
-	policy   view.Policy
 	handles  *snapshot.Table
 	failures failures // of readers that could not be located
 
 	mu      sync.Mutex
+	policy  view.Policy
 	byName  map[string][]*shared // by Paths.String, which two cgroups may share
 	reads   uint64               // counts up
 	entries int
@@ -44,11 +44,23 @@ type shared struct {
 }
 
 // NewShared returns a tree whose readers are located by l and shown their
-// containers by the default policy.
+// containers by the default policy until SetPolicy.
 func NewShared(h *Host, l *locate.Locator) *Shared {
 	return &Shared{
 		host: h, views: newNodes(h.present), locator: l, handles: snapshot.NewTable(h.pool, h.horizon),
 		failures: failures{log: h.log.With("tree", "shared")}, byName: map[string][]*shared{},
+	}
+}
+
+// SetPolicy changes how all containers are shown, from the next rendering on.
+func (s *Shared) SetPolicy(p view.Policy) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.policy = p
+	for _, all := range s.byName {
+		for _, c := range all {
+			c.policy.Store(&p)
+		}
 	}
 }
 
@@ -152,13 +164,15 @@ func (s *Shared) acquire(paths cgroupread.Paths) (*shared, error) {
 		return nil, err
 	}
 	opened := &shared{
-		container: newContainer(s.host, Container{ID: name, Cgroup: cg, Policy: s.policy}),
+		container: newContainer(s.host, Container{ID: name, Cgroup: cg}),
 		name:      name, paths: paths,
 	}
 	s.mu.Lock()
 	c = s.findLocked(name, paths)
 	var out *shared
 	if c == nil {
+		p := s.policy
+		opened.policy.Store(&p)
 		s.byName[name] = append(s.byName[name], opened)
 		s.entries++
 		c = s.findLocked(name, paths)
