@@ -16,6 +16,8 @@ var (
 	ErrTruncated = errors.New("last line has no newline")
 	// ErrNumber says that a number is not one, or is too large.
 	ErrNumber = errors.New("not a number in range")
+	// ErrForm says that a line is not of the kernel's form.
+	ErrForm = errors.New("not of the kernel's form")
 	// ErrMissing says that a line is not there without which the file means
 	// nothing.
 	ErrMissing = errors.New("required line is missing")

@@ -2,7 +2,24 @@
 
 package procfile
 
-// A Loadavg is the content of /proc/loadavg (fs/proc/loadavg.c, proc_loadavg(5)).
+import (
+	"bytes"
+	"math"
+)
+
+// loadavgPath names the file in errors.
+const loadavgPath = "proc/loadavg"
+
+// The kernel's fixed point (include/linux/sched/loadavg.h).
+const (
+	loadShift = 11             // FSHIFT
+	loadOne   = 1 << loadShift // FIXED_1: a load of 1
+	loadRound = loadOne / 200  // half a hundredth, which get_avenrun adds
+)
+
+// A Loadavg is the content of /proc/loadavg (fs/proc/loadavg.c, proc_loadavg(5)):
+//
+//	0.42 0.60 0.79 1/97 14099
 type Loadavg struct {
 	// Load are the averages over 1, 5 and 15 minutes in units of 1/2048, the
 	// kernel's fixed point (FSHIFT 11, include/linux/sched/loadavg.h).
@@ -10,4 +27,55 @@ type Loadavg struct {
 	Running int // tasks in state R
 	Total   int // tasks
 	LastPID int // the largest, or the last given, PID
+}
+
+// ParseLoadavg parses the whole of /proc/loadavg. The error is a [*ParseError].
+//
+// The file has two digits after the point, so Load is what is nearest to them;
+// appended, it gives the same text.
+func ParseLoadavg(text []byte) (l Loadavg, err error) {
+	line, err := onlyLine(loadavgPath, text)
+	if err != nil {
+		return Loadavg{}, err
+	}
+	fail := func() (Loadavg, error) { return Loadavg{}, failLine(loadavgPath, 1, line, ErrNumber) }
+	rest := line
+	for i := range l.Load {
+		var field []byte
+		field, rest, _ = bytes.Cut(rest, []byte{' '})
+		whole, hundredths, ok := parseHundredths(field)
+		if !ok || whole > math.MaxUint64/loadOne-1 {
+			return fail()
+		}
+		l.Load[i] = whole*loadOne + (hundredths*loadOne+50)/100
+	}
+	running, rest, _ := bytes.Cut(rest, []byte{'/'})
+	total, last, _ := bytes.Cut(rest, []byte{' '})
+	var ok [3]bool
+	l.Running, ok[0] = parseInt(running)
+	l.Total, ok[1] = parseInt(total)
+	l.LastPID, ok[2] = parseInt(last)
+	if ok != [3]bool{true, true, true} {
+		return fail()
+	}
+	return l, nil
+}
+
+// Append appends the file's text to dst: averages rounded to hundredths as the
+// kernel rounds them. Negative counts are written as 0.
+func (l Loadavg) Append(dst []byte) []byte {
+	for _, load := range l.Load {
+		if load > math.MaxUint64-loadRound {
+			load = math.MaxUint64 - loadRound
+		}
+		load += loadRound
+		dst = appendHundredths(dst, load>>loadShift, load%loadOne*100>>loadShift)
+		dst = append(dst, ' ')
+	}
+	dst = appendRight(dst, uint64(max(0, l.Running)), 0)
+	dst = append(dst, '/')
+	dst = appendRight(dst, uint64(max(0, l.Total)), 0)
+	dst = append(dst, ' ')
+	dst = appendRight(dst, uint64(max(0, l.LastPID)), 0)
+	return append(dst, '\n')
 }

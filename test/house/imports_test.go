@@ -22,7 +22,7 @@ func may() map[string][]string {
 		"cgroupread/limits":  {"cgroupread/cpulist"},
 		"cgroupread":         {"cgroupread/…", unix, cgroups, mountinfo},
 		"fusefs/procfile":    {},
-		"fusefs/view":        {"fusefs/procfile", "cgroupread/cpulist", "cgroupread/limits"},
+		"fusefs/view":        {"fusefs/cputime", "fusefs/procfile", "cgroupread/cpulist", "cgroupread/limits"},
 		"fusefs/locate":      {"cgroupread/…", unix},
 		"fusefs/hostread":    {"cgroupread/cpulist", "fusefs/procfile", unix},
 		"fusefs/snapshot":    {},
