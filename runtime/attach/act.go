@@ -20,6 +20,12 @@ const moveBeneath = 0x200
 // Attach is the package's Attach for a process that the caller holds. When
 // ctx ends before all is in place, everything is undone.
 func (p *Process) Attach(ctx context.Context, trees []Tree) ([]Result, error) {
+	return p.withTrees(ctx, trees, func(q *Process, w *work, own []Tree) ([]Result, error) { return q.attach(w, own, isOurs) })
+}
+
+// withTrees runs act in the process' mount namespace with copies of the trees
+// that live as long as it runs.
+func (p *Process) withTrees(ctx context.Context, trees []Tree, act func(*Process, *work, []Tree) ([]Result, error)) ([]Result, error) {
 	own := make([]Tree, 0, len(trees))
 	seen := map[string]bool{}
 	closeOwn := func() {
@@ -28,7 +34,7 @@ func (p *Process) Attach(ctx context.Context, trees []Tree) ([]Result, error) {
 		}
 	}
 	for _, t := range trees {
-		err := checkDestination(t.Destination)
+		err := t.check()
 		if err == nil && seen[t.Destination] {
 			err = errors.New("named twice")
 		}
@@ -41,13 +47,13 @@ func (p *Process) Attach(ctx context.Context, trees []Tree) ([]Result, error) {
 			return nil, fmt.Errorf("attach to process %d: %s: %w", p.pid, t.Destination, err)
 		}
 		seen[t.Destination] = true
-		own = append(own, Tree{File: f, Destination: t.Destination})
+		own = append(own, Tree{File: f, Destination: t.Destination, whole: t.whole})
 	}
 	var results []Result
 	err := p.inside(ctx, func(q *Process, w *work) error {
 		w.hold(closerFunc(func() error { closeOwn(); return nil }))
 		var err error
-		results, err = q.attach(w, own)
+		results, err = act(q, w, own)
 		return err
 	})
 	if err != nil {
@@ -85,13 +91,16 @@ type spot struct {
 	work *work
 	// stack is what is mounted on the file itself, the lowest first.
 	stack []*mountinfo.Info
-	// ours is how many of the stack's topmost are of this package.
-	ours int
+	// yielding is how many of the stack's topmost make room for a new one.
+	yielding int
 }
+
+// yields says whether a mount makes room for a new one.
+type yields func(*mountinfo.Info) bool
 
 // attach runs on the thread that entered. All is looked at before anything is
 // done, so that most refusals change nothing at all.
-func (p *Process) attach(w *work, trees []Tree) ([]Result, error) {
+func (p *Process) attach(w *work, trees []Tree, old yields) ([]Result, error) {
 	table, err := p.mounts()
 	if err != nil {
 		return nil, err
@@ -99,9 +108,9 @@ func (p *Process) attach(w *work, trees []Tree) ([]Result, error) {
 	spots := make([]*spot, len(trees))
 	keep := make([]bool, len(trees))
 	for i, t := range trees {
-		s, err := p.look(w, table, t.Destination)
+		s, err := p.look(w, table, t.Destination, old)
 		if err == nil {
-			err = s.check()
+			err = s.check(t)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t.Destination, err)
@@ -111,7 +120,7 @@ func (p *Process) attach(w *work, trees []Tree) ([]Result, error) {
 			return nil, fmt.Errorf("%s: %w", t.Destination, err)
 		}
 		spots[i] = s
-		keep[i] = s.ours == 1 && s.id.dev == want.dev && s.id.ino == want.ino
+		keep[i] = s.yielding == 1 && s.id.dev == want.dev && s.id.ino == want.ino
 	}
 	results := make([]Result, len(trees))
 	for i, t := range trees {
@@ -119,7 +128,7 @@ func (p *Process) attach(w *work, trees []Tree) ([]Result, error) {
 		switch {
 		case keep[i]:
 			action = Unchanged
-		case s.ours > 0:
+		case s.yielding > 0:
 			action = Replaced
 			err = s.replace(t)
 		default:
@@ -165,41 +174,41 @@ func (p *Process) detach(w *work, destinations []string) ([]Result, error) {
 
 // clear takes everything of ours from the destination d.
 func (p *Process) clear(w *work, table []*mountinfo.Info, d string) error {
-	s, err := p.look(w, table, d)
+	s, err := p.look(w, table, d, isOurs)
 	if err != nil {
 		return err
 	}
-	if s.ours == 0 {
+	if s.yielding == 0 {
 		return fmt.Errorf("%w: something is mounted over ours", ErrCovered)
 	}
-	for range s.ours {
-		if err := s.pop(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.popAll()
 }
 
 // look opens a destination and finds what is mounted there.
-func (p *Process) look(w *work, table []*mountinfo.Info, dst string) (*spot, error) {
+func (p *Process) look(w *work, table []*mountinfo.Info, dst string, old yields) (*spot, error) {
 	byID := make(map[int]*mountinfo.Info, len(table))
 	for _, m := range table {
 		byID[m.ID] = m
 	}
-	at, err := walk(p.root, dst, func(_ *os.File, id identity) (string, error) {
+	fsType := func(_ *os.File, id identity) (string, error) {
 		m := byID[int(id.mount)] //nolint:gosec // the kernel's mount ids are ints
 		if m == nil {
 			return "", errors.New("the container's mounts changed meanwhile: try again")
 		}
 		return m.FSType, nil
-	})
+	}
+	onTheWay := onKernels(dst, fsType)
+	if checkDestination(dst) != nil {
+		onTheWay = offFUSE(fsType)
+	}
+	at, err := walk(p.root, dst, onTheWay)
 	if err != nil {
 		return nil, err
 	}
 	w.hold(closerFunc(func() error { at.close(); return nil }))
 	s := &spot{place: at, work: w, stack: stackAt(table, int(at.dirID.mount), dst)} //nolint:gosec // as above
-	for i := len(s.stack) - 1; i >= 0 && isOurs(s.stack[i]); i-- {
-		s.ours++
+	for i := len(s.stack) - 1; i >= 0 && old(s.stack[i]); i-- {
+		s.yielding++
 	}
 	// A mount below a mount that the host shares would show up on the host, too.
 	for _, m := range append(s.stack, byID[int(at.dirID.mount)]) { //nolint:gosec // as above
@@ -225,8 +234,15 @@ func stackAt(table []*mountinfo.Info, dir int, dst string) []*mountinfo.Info {
 	return stack
 }
 
-// check refuses to cover anything but the kernel's own file, ours and LXCFS's.
-func (s *spot) check() error {
+// check refuses to cover anything but the kernel's own file, ours and LXCFS's,
+// and to put a whole tree where there was none.
+func (s *spot) check(t Tree) error {
+	if t.whole {
+		if s.yielding == 0 {
+			return fmt.Errorf("%w: what is there is not LXCFS's", ErrCovered)
+		}
+		return nil
+	}
 	if len(s.stack) == 0 {
 		if s.id.mount != s.dirID.mount {
 			return errors.New("the container's mounts changed meanwhile: try again")
@@ -288,7 +304,9 @@ func (s *spot) cloneTop() (Tree, error) {
 		return Tree{}, err
 	}
 	defer top.Close()
-	fd, err := unix.OpenTree(int(top.Fd()), "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+	// A directory's may have others mounted below it, which go and come with it.
+	const flags = unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_EMPTY_PATH | unix.AT_RECURSIVE
+	fd, err := unix.OpenTree(int(top.Fd()), "", flags)
 	if err != nil {
 		return Tree{}, fmt.Errorf("keep the mount to be replaced: %w", err)
 	}
@@ -305,10 +323,20 @@ func (s *spot) pop() error {
 	return s.work.step(s.unmountTop, func() error { return s.putTop(old) })
 }
 
-// replace leaves t in the place of everything of ours, without a moment in
+// popAll takes away everything that yields.
+func (s *spot) popAll() error {
+	for range s.yielding {
+		if err := s.pop(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replace leaves t in the place of everything that yields, without a moment in
 // which the file below can be seen where the kernel is able to do that.
 func (s *spot) replace(t Tree) error {
-	for range s.ours - 1 {
+	for range s.yielding - 1 {
 		if err := s.pop(); err != nil {
 			return err
 		}

@@ -15,14 +15,16 @@ const (
 	Unchanged Action = iota
 	// Placed means that the file was put over the kernel's or an engine's own.
 	Placed
-	// Replaced means that an older or dead one of ours made room for it.
+	// Replaced means that an older or dead one of ours, or LXCFS's, made room for it.
 	Replaced
-	// Removed means that ours was taken away; what it hid is visible again.
+	// Removed means that ours, or LXCFS's, was taken away; what it hid is visible again.
 	Removed
+	// Left means that a mount of LXCFS stays: nothing of ours goes there.
+	Left
 )
 
 func (a Action) String() string {
-	return [...]string{"unchanged", "placed", "replaced", "removed"}[a]
+	return [...]string{"unchanged", "placed", "replaced", "removed", "left"}[a]
 }
 
 // Result is what happened to one destination.

@@ -138,7 +138,7 @@ func TestAttachUnstacks(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			s, err := q.look(w, table, "/proc/meminfo")
+			s, err := q.look(w, table, "/proc/meminfo", isOurs)
 			if err != nil {
 				return err
 			}

@@ -38,7 +38,8 @@
 // root is / or below /proc or /sys in the served file system, were bound by an
 // engine or its user (docker run -v): they are covered like LXCFS's, never
 // removed. The others, of a bound tree, are what this package places and
-// removes; List shows both.
+// removes; List shows both. LXCFS's, of type fuse.lxcfs, are covered too, and
+// taken away by [Process.Replace] alone.
 //
 // Everything acts on all files or on none: when a step fails, what was done
 // is undone in the opposite order, including older mounts of ours that had

@@ -67,23 +67,24 @@ func List(procRoot string, pid int) ([]Mounted, error) {
 	if err != nil {
 		return nil, err
 	}
-	covered := map[int]bool{}
-	for _, m := range table {
-		covered[m.Parent] = true
-	}
+	return listed(table, func(m *mountinfo.Info) bool { return m.FSType == FSType }), nil
+}
+
+// listed gives the mounts of one kind.
+func listed(table []*mountinfo.Info, kind func(*mountinfo.Info) bool) []Mounted {
 	var out []Mounted
 	for _, m := range table {
-		if m.FSType != FSType {
+		if !kind(m) {
 			continue
 		}
 		out = append(out, Mounted{
 			Destination: m.Mountpoint, Root: m.Root, Device: deviceOf(m), Shared: isShared(m),
 			// Only a file's mount is always hidden by a mount upon it; a directory's may
 			// have mounts somewhere below, and those have another mount point.
-			Covered: covered[m.ID] && hasChildAt(table, m),
+			Covered: hasChildAt(table, m),
 		})
 	}
-	return out, nil
+	return out
 }
 
 func hasChildAt(table []*mountinfo.Info, m *mountinfo.Info) bool {

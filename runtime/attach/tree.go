@@ -14,9 +14,6 @@ import (
 // mountinfo (proc(5)) spells it.
 const FSType = "fuse.procfs-shim"
 
-// lxcfsType is LXCFS's, whose files may lie over the kernel's before ours.
-const lxcfsType = "fuse.lxcfs"
-
 // placedFlags are the per-mount attributes of every placed file.
 const placedFlags = unix.MOUNT_ATTR_RDONLY | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV | unix.MOUNT_ATTR_NOEXEC
 
@@ -38,8 +35,18 @@ type Tree struct {
 	// File is a detached mount (open_tree(2)) of the served file.
 	File *os.File
 	// Destination is where it goes: an absolute path in the container, below
-	// /proc or /sys.
+	// /proc or /sys but for the tree that OpenWhole gives.
 	Destination string
+
+	whole bool // the shared tree; see OpenWhole
+}
+
+// check refuses a destination that can't be the tree's.
+func (t Tree) check() error {
+	if t.whole {
+		return nil
+	}
+	return checkDestination(t.Destination)
 }
 
 // OpenTree clones the mount that source (a regular file) lies on into a
@@ -50,23 +57,28 @@ func OpenTree(source, destination string) (Tree, error) {
 	if err := checkDestination(destination); err != nil {
 		return Tree{}, err
 	}
+	file, err := openTree(source, unix.S_IFREG)
+	return Tree{File: file, Destination: destination}, err
+}
+
+func openTree(source string, kind uint16) (*os.File, error) {
 	fd, err := unix.OpenTree(unix.AT_FDCWD, source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_SYMLINK_NOFOLLOW)
 	if err != nil {
-		return Tree{}, fmt.Errorf("clone the mount of %s: %w", source, err)
+		return nil, fmt.Errorf("clone the mount of %s: %w", source, err)
 	}
 	file := os.NewFile(uintptr(fd), source)
 	id, err := identify(fd)
-	if err == nil && id.kind != unix.S_IFREG {
-		err = errors.New("not a regular file")
+	if err == nil && id.kind != kind {
+		err = fmt.Errorf("it is %s, not %s", kindName(id.kind), kindName(kind))
 	}
 	if err == nil {
 		err = restrict(fd)
 	}
 	if err != nil {
 		file.Close()
-		return Tree{}, fmt.Errorf("clone the mount of %s: %w", source, err)
+		return nil, fmt.Errorf("clone the mount of %s: %w", source, err)
 	}
-	return Tree{File: file, Destination: destination}, nil
+	return file, nil
 }
 
 // restrict gives the detached mount fd the attributes of placed files.
@@ -125,7 +137,7 @@ func (t Tree) place(root *os.File) error {
 		defer slash.Close()
 		root = slash
 	}
-	at, err := walk(root, t.Destination, askFileSystem)
+	at, err := walk(root, t.Destination, onKernels(t.Destination, askFileSystem))
 	if err != nil {
 		return err
 	}

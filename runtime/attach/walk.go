@@ -101,10 +101,39 @@ func askFileSystem(dir *os.File, _ identity) (string, error) {
 	}
 }
 
-// walk opens dst below root, one name at a time and following nothing. The
-// type of each directory is checked before a name is looked up in it, so that
-// only the root directory's own file system, procfs and sysfs are ever asked.
-func walk(root *os.File, dst string, kind typeOf) (*place, error) {
+// allowed judges a directory on the way to a destination before a name is
+// looked up in it.
+type allowed func(dir *os.File, at string, id identity) error
+
+// onKernels allows what the kernel's own files lie in, so that only the root
+// directory's own file system, procfs and sysfs are ever asked.
+func onKernels(dst string, kind typeOf) allowed {
+	return func(dir *os.File, at string, id identity) error {
+		got, err := kind(dir, id)
+		if err == nil && got != expectedType(dst) {
+			err = fmt.Errorf("%w: %s lies on %s, not on %s", ErrCovered, at, got, expectedType(dst))
+			if got == lxcfsType {
+				err = fmt.Errorf("%w (--replace-lxcfs takes LXCFS's place)", err)
+			}
+		}
+		return err
+	}
+}
+
+// offFUSE allows every directory that no process has to answer for: the way
+// to a tree in the container's own file system.
+func offFUSE(kind typeOf) allowed {
+	return func(dir *os.File, at string, id identity) error {
+		got, err := kind(dir, id)
+		if err == nil && (got == "fuse" || strings.HasPrefix(got, "fuse.")) {
+			err = fmt.Errorf("%w: %s lies on %s", ErrCovered, at, got)
+		}
+		return err
+	}
+}
+
+// walk opens dst below root, one name at a time and following nothing.
+func walk(root *os.File, dst string, check allowed) (*place, error) {
 	names := strings.Split(strings.TrimPrefix(dst, "/"), "/")
 	dir, at := root, ""
 	release := func() {
@@ -128,11 +157,7 @@ func walk(root *os.File, dst string, kind typeOf) (*place, error) {
 			release()
 			return nil, err
 		}
-		got, err := kind(dir, dirID)
-		if err == nil && got != expectedType(dst) {
-			err = fmt.Errorf("%w: %s lies on %s, not on %s", ErrCovered, at, got, expectedType(dst))
-		}
-		if err != nil {
+		if err := check(dir, at, dirID); err != nil {
 			release()
 			return nil, err
 		}

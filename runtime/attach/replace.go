@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package attach
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// lxcfsType is the file system type of LXCFS's mounts, and of the shared tree
+// that is served in its name.
+const lxcfsType = "fuse.lxcfs"
+
+// LXCFSTree is where LXC's mount hook binds all of LXCFS's tree in a container
+// that has this directory, for the containers inside it.
+const LXCFSTree = "/var/lib/lxcfs"
+
+// OpenWhole clones the mount of a shared tree, source, for [Process.Replace] to
+// put it where a container has all of LXCFS's.
+func OpenWhole(source string) (Tree, error) {
+	file, err := openTree(source, unix.S_IFDIR)
+	return Tree{File: file, Destination: LXCFSTree, whole: true}, err
+}
+
+// LXCFS returns the mounts of LXCFS that a process has, alive or dead, in the
+// order in which they were made. procRoot and errors are as List's. What Replace
+// makes of them, Fate says.
+func LXCFS(procRoot string, pid int) ([]Mounted, error) {
+	table, err := readTable(procRoot, pid)
+	if err != nil {
+		return nil, err
+	}
+	return listed(table, isLXCFS), nil
+}
+
+// Covers says whether the mount lies over the file dst, an absolute path in the
+// container, or over a directory below /proc or /sys in which it is.
+func (m Mounted) Covers(dst string) bool {
+	return m.Destination == dst || m.isAbove(dst)
+}
+
+func (m Mounted) isAbove(dst string) bool {
+	return checkDestination(m.Destination) == nil && strings.HasPrefix(dst, m.Destination+"/")
+}
+
+// Fate says what Replace does with a mount of LXCFS when it is given trees for
+// these destinations.
+func (m Mounted) Fate(destinations []string) Action {
+	switch {
+	case slices.Contains(destinations, m.Destination):
+		return Replaced
+	case slices.ContainsFunc(destinations, m.isAbove):
+		return Removed
+	default:
+		return Left
+	}
+}
+
+// Replace is Attach that leaves nothing of LXCFS where the trees go: its mounts
+// over their destinations make room, and so do those over a directory that a
+// destination is in (/sys/devices/system/cpu, /proc/pressure), where the
+// kernel's own directory comes back. One mount is left for each tree. All is
+// changed or, when an error is returned, nothing; the results name the
+// directories too. LXCFS may be dead: nothing here asks it. Its other mounts
+// are left alone.
+//
+// Who opens one of the files meanwhile always finds one. Where the kernel can
+// mount beneath a mount (Linux 6.5) that is LXCFS's, then ours. Otherwise, and
+// below a directory that LXCFS covered, it can for an instant be the kernel's
+// own, and where Attach had put ours upon LXCFS's, for an instant LXCFS's again.
+func (p *Process) Replace(ctx context.Context, trees []Tree) ([]Result, error) {
+	return p.withTrees(ctx, trees, func(q *Process, w *work, own []Tree) ([]Result, error) {
+		removed, err := q.uncover(w, own)
+		if err != nil {
+			return nil, err
+		}
+		results, err := q.attach(w, own, makesRoom)
+		return append(removed, results...), err
+	})
+}
+
+// uncover takes LXCFS's mounts off the directories that trees go into.
+func (p *Process) uncover(w *work, trees []Tree) ([]Result, error) {
+	destinations := make([]string, len(trees))
+	for i, t := range trees {
+		destinations[i] = t.Destination
+	}
+	table, err := p.mounts()
+	if err != nil {
+		return nil, err
+	}
+	var results []Result
+	for _, dir := range coveredDirectories(table, destinations) {
+		done, err := p.uncoverOne(w, dir)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		if done {
+			results = append(results, Result{Destination: dir, Action: Removed})
+		}
+	}
+	return results, nil
+}
+
+// uncoverOne takes LXCFS's mounts off one directory, if any can be seen there.
+func (p *Process) uncoverOne(w *work, dir string) (done bool, err error) {
+	table, err := p.mounts() // anew: what was above may have had this one below it
+	if err != nil {
+		return false, err
+	}
+	s, err := p.look(w, table, dir, makesRoom)
+	if err != nil {
+		return false, err
+	}
+	if !slices.ContainsFunc(s.stack, isLXCFS) {
+		return false, nil
+	}
+	if s.yielding == 0 {
+		return false, fmt.Errorf("%w: something is mounted over LXCFS's", ErrCovered)
+	}
+	for _, m := range s.stack[len(s.stack)-s.yielding:] {
+		if foreign := foreignBelow(table, m); foreign != nil {
+			return false, fmt.Errorf("%w: %s of a file system of type %s is mounted in LXCFS's directory, at %s",
+				ErrCovered, foreign.Root, foreign.FSType, foreign.Mountpoint)
+		}
+	}
+	return true, s.popAll()
+}
+
+// coveredDirectories are the directories that LXCFS's mounts lie over and that
+// any of the destinations is below of, outer ones first.
+func coveredDirectories(table []*mountinfo.Info, destinations []string) []string {
+	var dirs []string
+	for _, m := range listed(table, isLXCFS) {
+		if m.Fate(destinations) == Removed {
+			dirs = append(dirs, m.Destination)
+		}
+	}
+	slices.Sort(dirs)
+	return slices.Compact(dirs)
+}
+
+// foreignBelow finds a mount somewhere below top that isn't LXCFS's or ours.
+func foreignBelow(table []*mountinfo.Info, top *mountinfo.Info) *mountinfo.Info {
+	for _, m := range table {
+		if m.Parent != top.ID || m.ID == top.ID {
+			continue
+		}
+		if !makesRoom(m) {
+			return m
+		}
+		if f := foreignBelow(table, m); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+func isLXCFS(m *mountinfo.Info) bool { return m.FSType == lxcfsType }
+
+// makesRoom says whether Replace takes a mount away: LXCFS's, one that this
+// package placed, and a whole tree of ours in LXCFS's place.
+func makesRoom(m *mountinfo.Info) bool {
+	return isLXCFS(m) || isOurs(m) || m.FSType == FSType && m.Root == "/" && m.Mountpoint == LXCFSTree
+}
