@@ -23,6 +23,7 @@ func may() map[string][]string {
 		"cgroupread":         {"cgroupread/…", unix, cgroups, mountinfo},
 		"fusefs/procfile":    {},
 		"fusefs/view":        {"fusefs/cputime", "fusefs/procfile", "cgroupread/cpulist", "cgroupread/limits"},
+		"fusefs/load":        {"fusefs/procfile", unix},
 		"fusefs/locate":      {"cgroupread/…", unix},
 		"fusefs/hostread":    {"cgroupread/cpulist", "fusefs/procfile", unix},
 		"fusefs/snapshot":    {},
