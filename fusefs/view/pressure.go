@@ -10,9 +10,7 @@ import "github.com/procfs-shim/procfs-shim/fusefs/procfile"
 // must be neither.
 //
 // Where the host has no such file (no PSI, or a kernel that doesn't know the
-// resource) the container has none either: that is the caller's to see to. For the
-// root cgroup, which has no files of its own on most kernels, the caller shows the
-// host's file unchanged.
+// resource) the container has none either: that is the caller's to see to.
 func PressureInto(dst, host, cgroup *procfile.Pressure) {
 	if cgroup == nil {
 		dst.CopyZero(host)
