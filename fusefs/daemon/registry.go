@@ -49,6 +49,8 @@ type registry struct {
 	tree  tree
 	root  string   // absolute path of the tree's root
 	files []string // see Registered.Files
+	// shared is the mountpoint of the shared tree, "" if there is none.
+	shared string
 	max   int
 
 	mu      sync.Mutex
@@ -88,7 +90,7 @@ func (g *registry) register(from *session, r Registration) (Registered, error) {
 				return Registered{}, fmt.Errorf("register %s: %w", r.ID, err)
 			}
 			g.log.Info("container registered", "id", r.ID, "init", r.InitPID, "cgroup", r.Cgroup.String(), "owned", r.Owned)
-			return Registered{Dir: e.dir, Files: g.files}, nil
+			return Registered{Dir: e.dir, Files: g.files, Shared: g.shared}, nil
 		}
 		if e.start == start && sameContainer(e.reg, r) {
 			switch {
@@ -97,7 +99,7 @@ func (g *registry) register(from *session, r Registration) (Registered, error) {
 			case r.Owned && e.owner != from:
 				err = wire.Errorf(wire.CodeConflict, "it is registered already, by another program")
 			default:
-				return Registered{Dir: e.dir, Files: g.files}, nil
+				return Registered{Dir: e.dir, Files: g.files, Shared: g.shared}, nil
 			}
 			return Registered{}, fmt.Errorf("register %s: %w", r.ID, err)
 		}

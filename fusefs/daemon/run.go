@@ -123,6 +123,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		tree:    bound,
 		root:    boundMount.Path(),
 		files:   boundByDefault(),
+		shared:  sharedMount.Path(),
 		max:     maxContainers,
 		entries: make(map[string]*entry),
 	}, boundMount, sharedMount)

@@ -100,6 +100,9 @@ type Registered struct {
 	// Files are the paths below Dir that are bound over the container's own
 	// unless it is told otherwise, for example "proc/meminfo".
 	Files []string `json:"files"`
+	// Shared is the absolute path of the shared tree's mount; a server that has
+	// none leaves it out.
+	Shared string `json:"shared,omitempty"`
 }
 
 // Status is what the server knows of one container.
