@@ -51,7 +51,7 @@ type registry struct {
 	files []string // see Registered.Files
 	// shared is the mountpoint of the shared tree, "" if there is none.
 	shared string
-	max   int
+	max    int
 
 	mu      sync.Mutex
 	entries map[string]*entry
