@@ -4,23 +4,34 @@ package cgroupread
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
+	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
 
 // Cgroup is an open handle on one container's cgroup: it reads limits and usage
 // of the cgroup and its ancestors, and notices when it is deleted. Its methods
 // may be called at the same time. It holds one descriptor for each hierarchy in
-// use: one on v2, up to four on v1.
+// use: one on v2, up to four on v1, and two more once CPU time and I/O were
+// asked for.
 type Cgroup struct {
-	paths   Paths
-	buffers *bufferPool
+	paths    Paths
+	readings *readingPool
 
 	// Branches by purpose, nil where no hierarchy has the controller. They are
 	// the same one where the hierarchy is the same.
 	memory, cpu, cpuset, hugetlb *branch
-	branches                     []*branch // each once
+	branches                     []*branch // each of them once
 
-	pageSizes atomic.Pointer[[]pageSize] // of hugetlb files, once found
+	cpuacct late // v1's, or cgroup2
+	io      late // v1's blkio, or cgroup2's io
+	unified late // cgroup2, where the container has a cgroup of its own in it
+
+	// What seldom changes isn't parsed again for each read.
+	cpus, mems atomic.Pointer[list]
+	hugePages  atomic.Pointer[[]cgroupfile.HugePages]
 
 	// users counts the reads that run, plus one until Close. The last one
 	// closes the descriptors, so that none is closed, and its number reused,
@@ -33,7 +44,7 @@ type Cgroup struct {
 // deleted, [ErrOutside] if it isn't below what is mounted. A controller that no
 // hierarchy has isn't an error: its chain is empty.
 func (l *Layout) Open(p Paths) (*Cgroup, error) {
-	c := &Cgroup{paths: p, buffers: &l.buffers}
+	c := &Cgroup{paths: p, readings: &l.readings}
 	c.users.Store(1)
 	opened := make(map[*Hierarchy]*branch)
 	for _, use := range []struct {
@@ -67,11 +78,54 @@ func (l *Layout) Open(p Paths) (*Cgroup, error) {
 		_ = c.Close()
 		return nil, err
 	}
+	own := l.ownUnified(p)
+	for _, use := range []struct {
+		late       *late
+		candidates []*Hierarchy
+	}{
+		{&c.cpuacct, []*Hierarchy{l.find("cpuacct"), own}},
+		{&c.io, []*Hierarchy{l.find("blkio"), l.find("io")}},
+		{&c.unified, []*Hierarchy{own}},
+	} {
+		i := slices.IndexFunc(use.candidates, func(h *Hierarchy) bool { return h != nil })
+		if i < 0 {
+			continue
+		}
+		h := use.candidates[i]
+		if path, ok := h.path(p); ok {
+			use.late.h, use.late.path = h, path
+			use.late.opened.Store(opened[h])
+		}
+	}
 	return c, nil
+}
+
+// ownUnified is cgroup2 if the container has a cgroup of its own there, else nil.
+// On hybrid many engines leave a container's processes in cgroup2 where they
+// themselves are, among others: only a path that v1 has too is the container's.
+func (l *Layout) ownUnified(p Paths) *Hierarchy {
+	if l.mode == Hybrid && p.v1["memory"] != p.unified && p.v1["cpu"] != p.unified {
+		return nil
+	}
+	return l.unified
 }
 
 // Paths is what the handle was opened with.
 func (c *Cgroup) Paths() Paths { return c.paths }
+
+// Memory is [Reader.Memory] without a record.
+func (c *Cgroup) Memory() (limits.MemoryChain, error) { return c.Reader(nil).Memory() }
+
+// AppendMemory is [Reader.AppendMemory] without a record.
+func (c *Cgroup) AppendMemory(dst limits.MemoryChain) (limits.MemoryChain, error) {
+	return c.Reader(nil).AppendMemory(dst)
+}
+
+// CPU is [Reader.CPU] without a record.
+func (c *Cgroup) CPU() (limits.CPUChain, error) { return c.Reader(nil).CPU() }
+
+// Hugetlb is [Reader.Hugetlb] without a record.
+func (c *Cgroup) Hugetlb() (limits.HugetlbChain, error) { return c.Reader(nil).Hugetlb() }
 
 // Close gives the descriptors back, those of reads in progress when they end.
 // Later reads give [ErrClosed]. Closing twice does nothing.
@@ -99,61 +153,17 @@ func (c *Cgroup) release() error {
 	if c.users.Add(-1) > 0 {
 		return nil
 	}
+	all := c.branches
+	for _, l := range []*late{&c.cpuacct, &c.io, &c.unified} {
+		if b := l.opened.Load(); b != nil && !slices.Contains(all, b) {
+			all = append(all, b)
+		}
+	}
 	var first error
-	for _, b := range c.branches {
+	for _, b := range all {
 		if err := b.close(); err != nil && first == nil {
 			first = fmt.Errorf("close cgroup: %s: %w", b.dir, err)
 		}
 	}
 	return first
-}
-
-// reading is one pass over a branch's files: it remembers whether one was
-// missing, and the first error.
-type reading struct {
-	b      *branch
-	buf    *[]byte
-	missed bool
-	err    error
-}
-
-// read runs pass with a buffer from the pool, and turns files that were missing
-// because the cgroup is gone into ErrGone.
-func (c *Cgroup) read(b *branch, pass func(r *reading)) error {
-	if err := c.acquire(); err != nil {
-		return err
-	}
-	defer func() { _ = c.release() }()
-	r := &reading{b: b, buf: c.buffers.get()}
-	defer c.buffers.put(r.buf)
-	pass(r)
-	// A gone cgroup explains every other error, so it comes first.
-	if r.missed || r.err != nil {
-		if err := b.gone(); err != nil {
-			return err
-		}
-	}
-	return r.err
-}
-
-// text is a file's text, valid until the next call; nil if it isn't there or an
-// error came before.
-func (r *reading) text(l *level, name string) []byte {
-	if r.err != nil {
-		return nil
-	}
-	text, err := r.b.read(l, name, r.buf)
-	if err != nil {
-		r.err = err
-	} else if text == nil {
-		r.missed = true
-	}
-	return text
-}
-
-// fail keeps a parser's error, with the file's path.
-func (r *reading) fail(l *level, name string, err error) {
-	if err != nil && r.err == nil {
-		r.err = atPath(err, r.b.file(l, name))
-	}
 }

@@ -3,94 +3,152 @@
 package cgroupread
 
 import (
-	"bytes"
-
-	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
+	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
 
-// CPU reads the quota of each level and the effective cpuset. Errors as for
-// [Cgroup.Memory].
-func (c *Cgroup) CPU() (limits.CPUChain, error) {
+// CPU reads the quota of each level and the effective cpuset.
+func (r Reader) CPU() (limits.CPUChain, error) {
 	var chain limits.CPUChain
-	if b := c.cpu; b != nil {
-		err := c.read(b, func(r *reading) {
-			chain.Levels = make([]limits.CPU, 0, len(b.levels))
-			for i := range b.levels {
-				l := &b.levels[i]
-				chain.Levels = append(chain.Levels, limits.CPU{Path: l.path, Quota: r.quota(l)})
-			}
-		})
-		if err != nil {
-			return limits.CPUChain{}, err
-		}
-	}
-	if b := c.cpuset; b != nil {
-		err := c.read(b, func(r *reading) {
-			chain.Effective, chain.HaveEffective = r.effectiveCPUs()
-		})
-		if err != nil {
-			return limits.CPUChain{}, err
-		}
+	if err := r.CPUInto(&chain); err != nil {
+		return limits.CPUChain{}, err
 	}
 	return chain, nil
 }
 
+// CPUInto is CPU into a chain whose memory is used again. Beside an error it
+// means nothing.
+func (r Reader) CPUInto(chain *limits.CPUChain) error {
+	*chain = limits.CPUChain{Levels: chain.Levels[:0]}
+	if b := r.c.cpu; b != nil {
+		err := r.read(b, func(p *reading) {
+			for i := range b.levels {
+				l := &b.levels[i]
+				chain.Levels = append(chain.Levels, limits.CPU{Path: l.path, Quota: p.quota(l)})
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return r.effectiveCPUs(chain)
+}
+
+// CPUTime reads what the container ran for, its quotas and what they refused,
+// and its effective cpuset: all that /proc/stat needs of a cgroup. dst's memory
+// is used again; beside an error dst means nothing.
+//
+// Usage is that of level 0 with its descendants, v1's as in [limits.CPUTime]. It
+// is 0 for the root cgroup, and where neither cpuacct nor a cgroup of the
+// container's own in cgroup2 tells. Throttled is read of levels with a quota.
+func (r Reader) CPUTime(dst *limits.CPUTime) error {
+	*dst = limits.CPUTime{PerCPU: dst.PerCPU[:0], Chain: limits.CPUChain{Levels: dst.Chain.Levels[:0]}}
+	usage, err := r.branch(&r.c.cpuacct)
+	if err != nil {
+		return err
+	}
+	if usage != nil && len(usage.levels) > 0 && (usage != r.c.cpu || !usage.unified) {
+		err := r.read(usage, func(p *reading) {
+			if usage.unified {
+				p.cpuStat(&usage.levels[0]).usage(dst)
+			} else {
+				p.cpuacct(&usage.levels[0], dst)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if b := r.c.cpu; b != nil {
+		err := r.read(b, func(p *reading) {
+			for i := range b.levels {
+				l := &b.levels[i]
+				level := limits.CPU{Path: l.path, Quota: p.quota(l)}
+				// One file has both on v2.
+				own := i == 0 && usage == b && b.unified
+				if own || level.Quota.Limited() {
+					stat := p.cpuStat(l)
+					if level.Quota.Limited() {
+						level.Throttled = stat.Throttled
+					}
+					if own {
+						stat.usage(dst)
+					}
+				}
+				dst.Chain.Levels = append(dst.Chain.Levels, level)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return r.effectiveCPUs(&dst.Chain)
+}
+
+// cpuStat is a level's cpu.stat, zeros if it isn't there.
+func (p *reading) cpuStat(l *level) cpuStat {
+	text := p.text(l, "cpu.stat")
+	if text == nil {
+		return cpuStat{}
+	}
+	stat, err := cgroupfile.ParseCPUStat(text)
+	p.fail(l, "cpu.stat", err)
+	return cpuStat(stat)
+}
+
+type cpuStat cgroupfile.CPUStat
+
+func (s cpuStat) usage(dst *limits.CPUTime) {
+	dst.Total, dst.User, dst.System = s.Usage, s.User, s.System
+}
+
+// cpuacct reads v1's usage. The kernel sums up cpuacct.usage from what
+// usage_percpu shows, so it is only asked where the other is missing.
+func (p *reading) cpuacct(l *level, dst *limits.CPUTime) {
+	var err error
+	const perCPU, usage, stat = "cpuacct.usage_percpu", "cpuacct.usage", "cpuacct.stat"
+	if text := p.text(l, perCPU); text != nil {
+		dst.PerCPU, err = cgroupfile.ParseUsagePerCPU(dst.PerCPU, text)
+		p.fail(l, perCPU, err)
+	}
+	for _, ran := range dst.PerCPU {
+		dst.Total += ran
+	}
+	if len(dst.PerCPU) == 0 {
+		if text := p.text(l, usage); text != nil {
+			dst.Total, err = cgroupfile.ParseCPUAcctUsage(text)
+			p.fail(l, usage, err)
+		}
+	}
+	if text := p.text(l, stat); text != nil {
+		dst.User, dst.System, err = cgroupfile.ParseCPUAcctStat(text)
+		p.fail(l, stat, err)
+	}
+}
+
 // quota is a level's quota, none if the files aren't there.
-func (r *reading) quota(l *level) limits.Quota {
-	if r.b.unified {
-		text := r.text(l, "cpu.max")
+func (p *reading) quota(l *level) limits.Quota {
+	if p.b.unified {
+		text := p.text(l, "cpu.max")
 		if text == nil {
 			return limits.Quota{}
 		}
-		q, err := parseCPUMax(text)
-		r.fail(l, "cpu.max", err)
+		q, err := cgroupfile.ParseCPUMax(text)
+		p.fail(l, "cpu.max", err)
 		return q
 	}
 	const quotaFile, periodFile = "cpu.cfs_quota_us", "cpu.cfs_period_us"
-	text := r.text(l, quotaFile)
+	text := p.text(l, quotaFile)
 	if len(text) == 0 || text[0] == '-' {
 		return limits.Quota{} // most levels have none, and needn't be asked more
 	}
 	var kept [24]byte // the next file is read into the same buffer
 	quota := append(kept[:0], text...)
-	period := r.text(l, periodFile)
+	period := p.text(l, periodFile)
 	if period == nil {
 		return limits.Quota{}
 	}
-	q, err := parseCFS(quota, period)
-	r.fail(l, quotaFile, err)
+	q, err := cgroupfile.ParseCFS(quota, period)
+	p.fail(l, quotaFile, err)
 	return q
-}
-
-// effectiveCPUs is the effective cpuset of the nearest level that has one, the
-// root included. An empty one is passed over: v1 shows that where nobody has
-// filled cpuset.cpus yet, and no task can be there.
-func (r *reading) effectiveCPUs() (cpulist.Set, bool) {
-	for i := range r.b.levels {
-		if set, ok := r.cpus(&r.b.levels[i]); ok {
-			return set, true
-		}
-	}
-	if r.b.root != nil {
-		return r.cpus(r.b.root)
-	}
-	return cpulist.Set{}, false
-}
-
-func (r *reading) cpus(l *level) (cpulist.Set, bool) {
-	name := "cpuset.cpus.effective"
-	if !r.b.unified {
-		name = "cpuset.effective_cpus"
-	}
-	text := bytes.TrimSpace(r.text(l, name))
-	if len(text) == 0 {
-		return cpulist.Set{}, false
-	}
-	set, err := cpulist.Parse(string(text))
-	if err != nil {
-		r.fail(l, name, lineError(1, text, err))
-		return cpulist.Set{}, false
-	}
-	return set, true
 }

@@ -4,7 +4,8 @@ package cgroupread
 
 import (
 	"errors"
-	"fmt"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 )
 
 var (
@@ -24,33 +25,12 @@ var (
 )
 
 // ParseError says which line of a kernel file can't be read.
-type ParseError struct {
-	Path  string // the file
-	Line  int    // counted from 1
-	Input string // the line
-	Err   error  // what is wrong with it
-}
-
-func (e *ParseError) Error() string {
-	const most = 80 // a hostile text must not fill the log
-	input := e.Input
-	if len(input) > most {
-		input = input[:most] + "…"
-	}
-	return fmt.Sprintf("parse: %s: line %d: %q: %v", e.Path, e.Line, input, e.Err)
-}
-
-// Unwrap is the cause.
-func (e *ParseError) Unwrap() error { return e.Err }
+type ParseError = cgroupfile.ParseError
 
 var (
-	errNotNumber   = errors.New("not an unsigned decimal number")
-	errTooLarge    = errors.New("number above 2^64−1")
-	errNoPeriod    = errors.New("want quota and period")
-	errPeriod      = errors.New("the period isn't a positive number")
-	errNotKeyValue = errors.New("want key, blank, number")
-	errFields      = errors.New("want hierarchy:controllers:path")
-	errNotPath     = errors.New("not an absolute cgroup path")
-	errNotName     = errors.New("not a controller's name")
-	errTooLong     = errors.New("more than 1 MiB")
+	errFields  = errors.New("want hierarchy:controllers:path")
+	errNotPath = errors.New("not an absolute cgroup path")
+	errNotName = errors.New("not a controller's name")
+	errNotKind = errors.New("want cpu, memory, io or irq")
+	errTooLong = errors.New("more than 1 MiB")
 )

@@ -8,75 +8,10 @@ import (
 	"errors"
 	"strings"
 	"testing"
-
-	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
 
 // The corpora under testdata/fuzz hold what captured hosts say, and what earlier
 // runs found worth keeping.
-
-// A limit is written as it was read, but for "no limit".
-func FuzzParseLimit(f *testing.F) {
-	f.Add([]byte("max\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		limit, err := parseLimit(text)
-		if err != nil {
-			wantParseError(t, err)
-			return
-		}
-		again, err := parseLimit([]byte(limit.String()))
-		if err != nil || again != limit {
-			t.Fatalf("%q: %v reads back as %v, %v", text, limit, again, err)
-		}
-		if n, limited := limit.Value(); limited && n >= unlimited {
-			t.Fatalf("%q: limited to %d", text, n)
-		}
-	})
-}
-
-// Both versions' files give a quota that is none or positive.
-func FuzzParseQuota(f *testing.F) {
-	f.Add([]byte("50000 100000\n"), []byte("-1\n"))
-	f.Fuzz(func(t *testing.T, a, b []byte) {
-		for _, parse := range []func() (limits.Quota, error){
-			func() (limits.Quota, error) { return parseCPUMax(a) },
-			func() (limits.Quota, error) { return parseCFS(a, b) },
-		} {
-			q, err := parse()
-			if err != nil {
-				wantParseError(t, err)
-				if q != (limits.Quota{}) {
-					t.Fatalf("%q, %q: %v beside an error", a, b, q)
-				}
-				continue
-			}
-			if n, limited := q.CPUs(); q.Quota < 0 || q.Period < 0 || limited && n < 1 {
-				t.Fatalf("%q, %q: %v", a, b, q)
-			}
-		}
-	})
-}
-
-// A text read in two halves at a line's end gives what the whole gives.
-func FuzzParseMemoryStat(f *testing.F) {
-	f.Add([]byte("anon 1\nfile 2\n"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		var whole, halves limits.MemoryStat
-		err := parseMemoryStat(text, &whole)
-		if _, errV1 := parseMemoryStatV1(text, &limits.MemoryStat{}); (err == nil) != (errV1 == nil) {
-			t.Fatalf("%q: v2 %v, v1 %v", text, err, errV1)
-		}
-		if err != nil {
-			wantParseError(t, err)
-			return
-		}
-		cut := bytes.IndexByte(text, '\n') + 1
-		err = errors.Join(parseMemoryStat(text[:cut], &halves), parseMemoryStat(text[cut:], &halves))
-		if err != nil || whole != halves {
-			t.Fatalf("%q: %+v, in two halves %+v, %v", text, whole, halves, err)
-		}
-	})
-}
 
 // What is parsed says the same as the text.
 func FuzzParseProcCgroup(f *testing.F) {

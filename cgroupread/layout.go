@@ -53,10 +53,10 @@ type Hierarchy struct {
 // Layout says where each hierarchy is mounted. It doesn't change; make a new
 // one when mounts have changed.
 type Layout struct {
-	mode    Mode
-	v1      []*Hierarchy // in the order of /proc/self/cgroup
-	unified *Hierarchy   // nil if cgroup2 isn't mounted
-	buffers bufferPool   // shared by all handles
+	mode     Mode
+	v1       []*Hierarchy // in the order of /proc/self/cgroup
+	unified  *Hierarchy   // nil if cgroup2 isn't mounted
+	readings readingPool  // shared by all handles
 }
 
 // Detect finds the hierarchies that the calling process sees, from

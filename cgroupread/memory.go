@@ -3,31 +3,28 @@
 package cgroupread
 
 import (
+	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
 
-// Memory reads limits, usage and statistics of each level. The files of a level
-// are read one after the other and may lag one another. [ErrGone], [ErrClosed],
-// a [*ParseError], or what reading a file gave.
-func (c *Cgroup) Memory() (limits.MemoryChain, error) {
-	return c.AppendMemory(nil)
-}
+// Memory reads limits, usage and statistics of each level.
+func (r Reader) Memory() (limits.MemoryChain, error) { return r.AppendMemory(nil) }
 
-// AppendMemory appends the levels to dst, for callers that keep the slice.
-func (c *Cgroup) AppendMemory(dst limits.MemoryChain) (limits.MemoryChain, error) {
-	b := c.memory
+// AppendMemory appends the levels to dst.
+func (r Reader) AppendMemory(dst limits.MemoryChain) (limits.MemoryChain, error) {
+	b := r.c.memory
 	if b == nil {
 		return dst, nil
 	}
 	start := len(dst)
-	err := c.read(b, func(r *reading) {
+	err := r.read(b, func(p *reading) {
 		for i := range b.levels {
 			dst = append(dst, limits.Memory{Path: b.levels[i].path})
 			m := &dst[len(dst)-1]
 			if b.unified {
-				r.memoryV2(&b.levels[i], m)
+				p.memoryV2(&b.levels[i], m)
 			} else {
-				r.memoryV1(&b.levels[i], m)
+				p.memoryV1(&b.levels[i], m)
 			}
 		}
 	})
@@ -37,53 +34,53 @@ func (c *Cgroup) AppendMemory(dst limits.MemoryChain) (limits.MemoryChain, error
 	return dst, nil
 }
 
-func (r *reading) memoryV2(l *level, m *limits.Memory) {
-	m.Max = r.limit(l, "memory.max")
-	m.High = r.limit(l, "memory.high")
-	m.SwapMax = r.limit(l, "memory.swap.max")
-	m.Usage = r.usage(l, "memory.current")
-	m.SwapUsage = r.usage(l, "memory.swap.current")
-	if text := r.text(l, "memory.stat"); text != nil {
-		r.fail(l, "memory.stat", parseMemoryStat(text, &m.Stat))
+func (p *reading) memoryV2(l *level, m *limits.Memory) {
+	m.Max = p.limit(l, "memory.max")
+	m.High = p.limit(l, "memory.high")
+	m.SwapMax = p.limit(l, "memory.swap.max")
+	m.Usage = p.usage(l, "memory.current")
+	m.SwapUsage = p.usage(l, "memory.swap.current")
+	if text := p.text(l, "memory.stat"); text != nil {
+		p.fail(l, "memory.stat", cgroupfile.ParseMemoryStat(text, &m.Stat))
 	}
 }
 
-func (r *reading) memoryV1(l *level, m *limits.Memory) {
-	m.Max = r.limit(l, "memory.limit_in_bytes")
+func (p *reading) memoryV1(l *level, m *limits.Memory) {
+	m.Max = p.limit(l, "memory.limit_in_bytes")
 	// Missing where the kernel doesn't count swap (swapaccount=0).
-	m.MemorySwapMax = r.limit(l, "memory.memsw.limit_in_bytes")
+	m.MemorySwapMax = p.limit(l, "memory.memsw.limit_in_bytes")
 	if most, limited := m.Max.Value(); limited {
 		m.SwapMax = m.MemorySwapMax.Less(most)
 	} else {
 		m.SwapMax = m.MemorySwapMax
 	}
-	m.Usage = r.usage(l, "memory.usage_in_bytes")
-	if text := r.text(l, "memory.stat"); text != nil {
-		swap, err := parseMemoryStatV1(text, &m.Stat)
+	m.Usage = p.usage(l, "memory.usage_in_bytes")
+	if text := p.text(l, "memory.stat"); text != nil {
+		swap, err := cgroupfile.ParseMemoryStatV1(text, &m.Stat)
 		m.SwapUsage = swap
-		r.fail(l, "memory.stat", err)
+		p.fail(l, "memory.stat", err)
 	}
 }
 
 // limit is the limit in a file, none if it isn't there.
-func (r *reading) limit(l *level, name string) limits.Limit {
-	text := r.text(l, name)
+func (p *reading) limit(l *level, name string) limits.Limit {
+	text := p.text(l, name)
 	if text == nil {
 		return limits.None()
 	}
-	limit, err := parseLimit(text)
-	r.fail(l, name, err)
+	limit, err := cgroupfile.ParseLimit(text)
+	p.fail(l, name, err)
 	return limit
 }
 
 // usage is the number in a file, 0 if it isn't there.
-func (r *reading) usage(l *level, name string) uint64 {
-	text := r.text(l, name)
+func (p *reading) usage(l *level, name string) uint64 {
+	text := p.text(l, name)
 	if text == nil {
 		return 0
 	}
-	n, err := parseUsage(text)
-	r.fail(l, name, err)
+	n, err := cgroupfile.ParseUsage(text)
+	p.fail(l, name, err)
 	return n
 }
 
@@ -96,9 +93,9 @@ func (c *Cgroup) cutMemory() error {
 	if b == nil || b.unified {
 		return nil
 	}
-	return c.read(b, func(r *reading) {
+	return c.Reader(nil).read(b, func(p *reading) {
 		for i := 1; i < len(b.levels); i++ {
-			text := r.text(&b.levels[i], "memory.use_hierarchy")
+			text := p.text(&b.levels[i], "memory.use_hierarchy")
 			if len(text) > 0 && text[0] == '0' {
 				b.cut(i)
 				return

@@ -4,6 +4,7 @@ package cgroupread
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 )
 
@@ -28,20 +29,20 @@ func parseProcCgroup(text []byte) ([]membership, error) {
 		hierarchy, rest, ok1 := bytes.Cut(line, []byte(":"))
 		controllers, path, ok2 := bytes.Cut(rest, []byte(":"))
 		if !ok1 || !ok2 {
-			return nil, lineError(number, line, errFields)
+			return nil, &ParseError{Line: number, Input: string(line), Err: errFields}
 		}
-		if _, err := parseUint(hierarchy); err != nil {
-			return nil, lineError(number, line, errFields)
+		if _, err := strconv.ParseUint(string(hierarchy), 10, 64); err != nil {
+			return nil, &ParseError{Line: number, Input: string(line), Err: errFields}
 		}
 		m := membership{path: string(path)}
 		if err := checkPath(m.path); err != nil {
-			return nil, lineError(number, line, err)
+			return nil, &ParseError{Line: number, Input: string(line), Err: err}
 		}
 		if len(controllers) > 0 {
 			m.controllers = strings.Split(string(controllers), ",")
 			for _, c := range m.controllers {
 				if !isControllerName(c) {
-					return nil, lineError(number, line, errNotName)
+					return nil, &ParseError{Line: number, Input: string(line), Err: errNotName}
 				}
 			}
 		}

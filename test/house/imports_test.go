@@ -18,19 +18,20 @@ func may() map[string][]string {
 	const unix, mountinfo = "golang.org/x/sys/unix", "github.com/moby/sys/mountinfo"
 	const cgroups, fuse = "github.com/containerd/cgroups/v3/…", "github.com/hanwen/go-fuse/v2/…"
 	return map[string][]string{
-		"cgroupread/cpulist": {},
-		"cgroupread/limits":  {"cgroupread/cpulist"},
-		"cgroupread":         {"cgroupread/…", unix, cgroups, mountinfo},
-		"fusefs/procfile":    {},
-		"fusefs/view":        {"fusefs/cputime", "fusefs/procfile", "cgroupread/cpulist", "cgroupread/limits"},
-		"fusefs/load":        {"fusefs/procfile", unix},
-		"fusefs/locate":      {"cgroupread/…", unix},
-		"fusefs/hostread":    {"cgroupread/cpulist", "fusefs/procfile", unix},
-		"fusefs/snapshot":    {},
-		"fusefs":             {"cgroupread/…", "fusefs/hostread", "fusefs/procfile", "fusefs/snapshot", "fusefs/view", "fusefs/locate", fuse, unix},
-		"fusefs/daemon/…":    {"cgroupread/…", "fusefs/…", unix, mountinfo},
-		"fusefs/readbench/…": {"fusefs/readbench/…", unix},
-		"runtime/attach":     {unix, mountinfo},
+		"cgroupread/cpulist":    {},
+		"cgroupread/limits":     {"cgroupread/cpulist"},
+		"cgroupread/cgroupfile": {"cgroupread/cpulist", "cgroupread/limits"},
+		"cgroupread":            {"cgroupread/…", unix, cgroups, mountinfo},
+		"fusefs/procfile":       {},
+		"fusefs/view":           {"fusefs/cputime", "fusefs/procfile", "cgroupread/cpulist", "cgroupread/limits"},
+		"fusefs/load":           {"fusefs/procfile", unix},
+		"fusefs/locate":         {"cgroupread/…", unix},
+		"fusefs/hostread":       {"cgroupread/cpulist", "fusefs/procfile", unix},
+		"fusefs/snapshot":       {},
+		"fusefs":                {"cgroupread/…", "fusefs/hostread", "fusefs/procfile", "fusefs/snapshot", "fusefs/view", "fusefs/locate", fuse, unix},
+		"fusefs/daemon/…":       {"cgroupread/…", "fusefs/…", unix, mountinfo},
+		"fusefs/readbench/…":    {"fusefs/readbench/…", unix},
+		"runtime/attach":        {unix, mountinfo},
 	}
 }
 

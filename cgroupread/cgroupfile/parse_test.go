@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cgroupread
+package cgroupfile
 
 import (
 	"errors"
@@ -28,29 +28,29 @@ func TestParseLimit(t *testing.T) {
 		"18446744073709551616\n": limits.None(),                  // 2^64
 		"4611686018427387904\n":  limits.To(4611686018427387904), // 2^62, absurd but a limit
 	} {
-		got, err := parseLimit([]byte(text))
+		got, err := ParseLimit([]byte(text))
 		if err != nil || got != want {
-			t.Errorf("parseLimit(%q) = %v, %v, want %v", text, got, err, want)
+			t.Errorf("ParseLimit(%q) = %v, %v, want %v", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "\n", "-1\n", "MAX\n", "max max\n", "1 2\n", "4k\n", "0x10\n", "1.5\n", "1\n2\n", "٤\n"} {
-		got, err := parseLimit([]byte(text))
+		got, err := ParseLimit([]byte(text))
 		var pe *ParseError
 		if !errors.As(err, &pe) || got != limits.None() {
-			t.Errorf("parseLimit(%q) = %v, %v, want a ParseError", text, got, err)
+			t.Errorf("ParseLimit(%q) = %v, %v, want a ParseError", text, got, err)
 		}
 	}
 }
 
 func TestParseUsage(t *testing.T) {
 	for text, want := range map[string]uint64{"0\n": 0, "42\n": 42, "18446744073709551615\n": math.MaxUint64} {
-		if got, err := parseUsage([]byte(text)); err != nil || got != want {
-			t.Errorf("parseUsage(%q) = %d, %v, want %d", text, got, err, want)
+		if got, err := ParseUsage([]byte(text)); err != nil || got != want {
+			t.Errorf("ParseUsage(%q) = %d, %v, want %d", text, got, err, want)
 		}
 	}
 	for _, text := range []string{"", "max\n", "-1\n", "18446744073709551616\n", "x"} {
-		if got, err := parseUsage([]byte(text)); err == nil {
-			t.Errorf("parseUsage(%q) = %d, want an error", text, got)
+		if got, err := ParseUsage([]byte(text)); err == nil {
+			t.Errorf("ParseUsage(%q) = %d, want an error", text, got)
 		}
 	}
 }
@@ -81,9 +81,9 @@ func TestParseQuota(t *testing.T) {
 		{quota: "x\n", period: "100000\n", bad: true},
 		{quota: "max\n", period: "100000\n", bad: true},
 	} {
-		got, err := parseCPUMax([]byte(c.v2))
+		got, err := ParseCPUMax([]byte(c.v2))
 		if c.quota != "" {
-			got, err = parseCFS([]byte(c.quota), []byte(c.period))
+			got, err = ParseCFS([]byte(c.quota), []byte(c.period))
 		}
 		if got != c.want || (err != nil) != c.bad {
 			t.Errorf("%q %q/%q = %v, %v, want %v", c.v2, c.quota, c.period, got, err, c.want)
@@ -103,7 +103,7 @@ func TestParseMemoryStat(t *testing.T) {
 		Unevictable: 22, SlabReclaimable: 23, SlabUnreclaimable: 24, Slab: 25,
 	}
 	var got limits.MemoryStat
-	if err := parseMemoryStat([]byte(text), &got); err != nil {
+	if err := ParseMemoryStat([]byte(text), &got); err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -111,10 +111,10 @@ func TestParseMemoryStat(t *testing.T) {
 	}
 	// Missing keys are 0, wherever the text ends.
 	got = limits.MemoryStat{}
-	if err := parseMemoryStat([]byte("anon 7"), &got); err != nil || got != (limits.MemoryStat{Anon: 7}) {
+	if err := ParseMemoryStat([]byte("anon 7"), &got); err != nil || got != (limits.MemoryStat{Anon: 7}) {
 		t.Errorf("one key: %+v, %v", got, err)
 	}
-	if err := parseMemoryStat(nil, &got); err != nil {
+	if err := ParseMemoryStat(nil, &got); err != nil {
 		t.Errorf("empty: %v", err)
 	}
 }
@@ -129,7 +129,7 @@ func TestParseMemoryStatV1(t *testing.T) {
 		InactiveAnon: 10, ActiveAnon: 11, InactiveFile: 12, ActiveFile: 13, Unevictable: 14,
 	}
 	var got limits.MemoryStat
-	swap, err := parseMemoryStatV1([]byte(text), &got)
+	swap, err := ParseMemoryStatV1([]byte(text), &got)
 	if err != nil || swap != 8 {
 		t.Fatalf("swap %d, %v", swap, err)
 	}
@@ -150,10 +150,10 @@ func TestParseMemoryStatRefuses(t *testing.T) {
 	} {
 		var stat limits.MemoryStat
 		var pe *ParseError
-		if err := parseMemoryStat([]byte(text), &stat); !errors.As(err, &pe) || pe.Line != line {
+		if err := ParseMemoryStat([]byte(text), &stat); !errors.As(err, &pe) || pe.Line != line {
 			t.Errorf("v2 %q: %v, want a ParseError of line %d", text, err, line)
 		}
-		if _, err := parseMemoryStatV1([]byte(text), &stat); !errors.As(err, &pe) || pe.Line != line {
+		if _, err := ParseMemoryStatV1([]byte(text), &stat); !errors.As(err, &pe) || pe.Line != line {
 			t.Errorf("v1 %q: %v, want a ParseError of line %d", text, err, line)
 		}
 	}
@@ -163,83 +163,20 @@ func TestParseMemoryStatRefuses(t *testing.T) {
 	}
 }
 
-func TestParseProcCgroup(t *testing.T) {
-	for _, c := range []struct {
-		name, text string
-		want       []membership
-	}{
-		{"v2", "0::/\n", []membership{{nil, "/"}}},
-		{"hybrid", "9:name=systemd:/a\n1:cpu,cpuacct:/b\n0::/c\n", []membership{
-			{[]string{"name=systemd"}, "/a"}, {[]string{"cpu", "cpuacct"}, "/b"}, {nil, "/c"},
-		}},
-		{"colons and blanks", "0::/a:b/c d:/e\n", []membership{{nil, "/a:b/c d:/e"}}},
-		{"deleted", "0::/a (deleted)\n", []membership{{nil, "/a (deleted)"}}},
-		{"outside", "0::/../../b\n", []membership{{nil, "/../../b"}}},
-		{"parent", "0::/..\n", []membership{{nil, "/.."}}},
-		{"dots in names", "0::/...\n2:cpu:/a..b/.c\n", []membership{{nil, "/..."}, {[]string{"cpu"}, "/a..b/.c"}}},
-		{"not UTF-8", "0::/a\xff\n", []membership{{nil, "/a\xff"}}},
-		{"backslashes stay", `0::/system-a\x2db.slice` + "\n", []membership{{nil, `/system-a\x2db.slice`}}},
-		{"empty", "", nil},
-		{"no newline", "0::/a", []membership{{nil, "/a"}}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			got, err := parseProcCgroup([]byte(c.text))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(c.want, got, cmp.AllowUnexported(membership{})); d != "" {
-				t.Errorf("(-want +got)\n%s", d)
-			}
-		})
-	}
-	for _, text := range []string{
-		"\n", "0\n", "0:\n", "0::\n", "::/\n", "x::/\n", "-1::/\n", "0::a\n", "0:://\n", "0::/a//b\n", "0::/a/\n",
-		"0::/a/../b\n", "0::/./a\n", "0::/a\x00b\n", "1:,:/\n", "1:cpu,:/\n", "0::/" + strings.Repeat("a", 5000) + "\n",
-	} {
-		if got, err := parseProcCgroup([]byte(text)); err == nil {
-			t.Errorf("parseProcCgroup(%q) = %v, want an error", text, got)
-		}
-	}
-}
-
-func TestPageSizes(t *testing.T) {
-	got := pageSizesIn([]string{
+func TestHugePagesIn(t *testing.T) {
+	got := HugePagesIn([]string{
 		"hugetlb.1GB.max", "hugetlb.2MB.max", "hugetlb.2MB.current", "hugetlb.2MB.rsvd.max", "hugetlb.64KB.limit_in_bytes",
 		"hugetlb.0MB.max", "hugetlb.xMB.max", "hugetlb.MB.max", "hugetlb.5.max", "hugetlb.max", "memory.max", "hugetlb.99999999999MB.max",
 	})
-	want := []pageSize{{64 << 10, "64KB"}, {2 << 20, "2MB"}, {1 << 30, "1GB"}}
-	if d := cmp.Diff(want, got, cmp.AllowUnexported(pageSize{})); d != "" {
-		t.Errorf("(-want +got)\n%s", d)
+	v2 := func(n uint64, size string) HugePages {
+		p := "hugetlb." + size
+		return HugePages{n, p + ".max", p + ".current", p + ".rsvd.max", p + ".rsvd.current"}
 	}
-}
-
-func TestBelow(t *testing.T) {
-	for _, c := range []struct {
-		root, path, rel string
-		ok              bool
-	}{
-		{"/", "/", "", true},
-		{"/", "/a/b", "a/b", true},
-		{"/a", "/a", "", true},
-		{"/a", "/a/b", "b", true},
-		{"/a", "/ab", "", false},
-		{"/a", "/", "", false},
-		{"/a", "/b", "", false},
-		{"/", "/..", "", false},
-		{"/", "/../a", "", false},
-		{"/..", "/../a", "a", true},
-		{"/..", "/../..", "", false},
-		{"/..", "/../../a", "", false},
-		{"/..", "/...", "", false},
-		{"/..", "/", "", false}, // inside of it, but under a name that isn't known here
-		{"/", "/..a", "..a", true},
-	} {
-		rel, ok := below(c.root, c.path)
-		if rel != c.rel || ok != c.ok {
-			t.Errorf("below(%q, %q) = %q, %v, want %q, %v", c.root, c.path, rel, ok, c.rel, c.ok)
-		}
-		if ok && join(c.root, rel) != c.path {
-			t.Errorf("join(%q, %q) = %q, want %q", c.root, rel, join(c.root, rel), c.path)
-		}
+	want := []HugePages{
+		{64 << 10, "hugetlb.64KB.limit_in_bytes", "hugetlb.64KB.usage_in_bytes", "hugetlb.64KB.rsvd.limit_in_bytes", "hugetlb.64KB.rsvd.usage_in_bytes"},
+		v2(2<<20, "2MB"), v2(1<<30, "1GB"),
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got)\n%s", d)
 	}
 }

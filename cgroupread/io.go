@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cgroupread
+
+import (
+	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
+	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
+)
+
+// IO reads what the container's cgroup and its descendants did on each block
+// device, devices without any I/O included, and appends it to dst.
+//
+// counted says that the kernel counts here at all: io.stat is there, or v1's
+// files list a device. v1's counters belong to throttling, and newer kernels
+// keep them only for devices that some throttle rule names; an older kernel
+// without a device in them had no I/O to count.
+func (r Reader) IO(dst []limits.DeviceIO) (devices []limits.DeviceIO, counted bool, err error) {
+	b, err := r.branch(&r.c.io)
+	if err != nil || b == nil || len(b.levels) == 0 {
+		return dst, false, err
+	}
+	l := &b.levels[0]
+	devices = dst[len(dst):] // v1's two files meet in what this read found
+	err = r.read(b, func(p *reading) {
+		if !b.unified {
+			devices = p.blkio(devices, l)
+			counted = len(devices) > 0
+			return
+		}
+		text := p.text(l, "io.stat")
+		if text == nil {
+			return
+		}
+		counted = true
+		var err error
+		devices, err = cgroupfile.ParseIOStat(devices, text)
+		p.fail(l, "io.stat", err)
+	})
+	if err != nil {
+		return dst, false, err
+	}
+	return append(dst, devices...), counted, nil
+}
+
+func (p *reading) blkio(devices []limits.DeviceIO, l *level) []limits.DeviceIO {
+	const throttle, recursive = "blkio.throttle.", "_recursive"
+	for _, file := range []struct {
+		name, nameAlone string
+		parse           func([]limits.DeviceIO, []byte) ([]limits.DeviceIO, error)
+	}{
+		{throttle + "io_service_bytes" + recursive, throttle + "io_service_bytes", cgroupfile.ParseBlkioBytes},
+		{throttle + "io_serviced" + recursive, throttle + "io_serviced", cgroupfile.ParseBlkioCounts},
+	} {
+		name := file.name
+		text := p.text(l, name)
+		if text == nil {
+			// Older kernels count for the cgroup alone.
+			name = file.nameAlone
+			text = p.text(l, name)
+		}
+		if text != nil {
+			var err error
+			devices, err = file.parse(devices, text)
+			p.fail(l, name, err)
+		}
+	}
+	return devices
+}
