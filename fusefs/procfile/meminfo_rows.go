@@ -10,9 +10,9 @@ package procfile
 // that are printed elsewhere with %5lu differ, which shows as soon as a number
 // has more than five digits: hugetlb_report_meminfo (mm/hugetlb.c),
 // memtest_report_meminfo (mm/memtest.c) and HardwareCorrupted.
-func meminfoLabelWidth(name string) int {
+func meminfoLabelWidth(name []byte) int {
 	const usual, narrow = 16, 19
-	switch name {
+	switch string(name) {
 	case "HugePages_Total", "HugePages_Free", "HugePages_Rsvd", "HugePages_Surp",
 		"EarlyMemtestBad", "HardwareCorrupted":
 		return narrow
