@@ -16,6 +16,7 @@ const module = "github.com/procfs-shim/procfs-shim/"
 // below it; names without a dot are of this module.
 func may() map[string][]string {
 	const unix, mountinfo = "golang.org/x/sys/unix", "github.com/moby/sys/mountinfo"
+	const toml = "github.com/pelletier/go-toml/v2/…"
 	const cgroups, fuse = "github.com/containerd/cgroups/v3/…", "github.com/hanwen/go-fuse/v2/…"
 	return map[string][]string{
 		"cgroupread/cpulist":    {},
@@ -29,7 +30,7 @@ func may() map[string][]string {
 		"fusefs/hostread":       {"cgroupread/cpulist", "fusefs/procfile", unix},
 		"fusefs/snapshot":       {},
 		"fusefs":                {"cgroupread/…", "fusefs/hostread", "fusefs/procfile", "fusefs/snapshot", "fusefs/view", "fusefs/locate", fuse, unix},
-		"fusefs/daemon/…":       {"cgroupread/…", "fusefs/…", unix, mountinfo},
+		"fusefs/daemon/…":       {"cgroupread/…", "fusefs/…", unix, mountinfo, toml},
 		"fusefs/readbench/…":    {"fusefs/readbench/…", unix},
 		"runtime/attach":        {unix, mountinfo},
 	}
@@ -40,6 +41,7 @@ func owners() map[string][]string {
 	return map[string][]string{
 		"github.com/hanwen/go-fuse":     {"fusefs"},
 		"github.com/containerd/cgroups": {"cgroupread", "runtime/cgroup"},
+		"github.com/pelletier/go-toml":  {"fusefs/daemon/config"},
 		"github.com/spf13":              {"cmd/…"},
 	}
 }
