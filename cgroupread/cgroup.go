@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
@@ -17,20 +18,20 @@ import (
 // use: one on v2, up to four on v1, and two more once CPU time and I/O were
 // asked for.
 type Cgroup struct {
-	paths    Paths
-	readings *readingPool
+	paths  Paths
+	passes *branch.Pool
 
 	// Branches by purpose, nil where no hierarchy has the controller. They are
 	// the same one where the hierarchy is the same.
-	memory, cpu, cpuset, hugetlb *branch
-	branches                     []*branch // each of them once
+	memory, cpu, cpuset, hugetlb *branch.Branch
+	branches                     []*branch.Branch // each of them once
 
 	cpuacct late // v1's, or cgroup2
 	io      late // v1's blkio, or cgroup2's io
 	unified late // cgroup2, where the container has a cgroup of its own in it
 
 	// What seldom changes isn't parsed again for each read.
-	cpus, mems atomic.Pointer[list]
+	cpus, mems atomic.Pointer[parsedList]
 	hugePages  atomic.Pointer[[]cgroupfile.HugePages]
 
 	// users counts the reads that run, plus one until Close. The last one
@@ -44,12 +45,12 @@ type Cgroup struct {
 // deleted, [ErrOutside] if it isn't below what is mounted. A controller that no
 // hierarchy has isn't an error: its chain is empty.
 func (l *Layout) Open(p Paths) (*Cgroup, error) {
-	c := &Cgroup{paths: p, readings: &l.readings}
+	c := &Cgroup{paths: p, passes: &l.passes}
 	c.users.Store(1)
-	opened := make(map[*Hierarchy]*branch)
+	opened := make(map[*Hierarchy]*branch.Branch)
 	for _, use := range []struct {
 		controller string
-		branch     **branch
+		branch     **branch.Branch
 	}{
 		{"memory", &c.memory}, {"cpu", &c.cpu}, {"cpuset", &c.cpuset}, {"hugetlb", &c.hugetlb},
 	} {
@@ -64,7 +65,7 @@ func (l *Layout) Open(p Paths) (*Cgroup, error) {
 				_ = c.Close()
 				return nil, fmt.Errorf("open cgroup: %s: it has no path in the hierarchy of %s: %w", p, use.controller, ErrNoController)
 			}
-			b, err := openBranch(h, path)
+			b, err := h.open(path)
 			if err != nil {
 				_ = c.Close()
 				return nil, err
@@ -161,8 +162,8 @@ func (c *Cgroup) release() error {
 	}
 	var first error
 	for _, b := range all {
-		if err := b.close(); err != nil && first == nil {
-			first = fmt.Errorf("close cgroup: %s: %w", b.dir, err)
+		if err := b.Close(); err != nil && first == nil {
+			first = err
 		}
 	}
 	return first

@@ -5,6 +5,7 @@ package cgroupread
 import (
 	"os"
 
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
@@ -16,23 +17,23 @@ import (
 // kept in dst's memory and used again. None for the root cgroup.
 func (r Reader) MemoryCounters(dst []limits.Counter) ([]limits.Counter, error) {
 	b := r.c.memory
-	if b == nil || len(b.levels) == 0 {
+	if b == nil || len(b.Levels) == 0 {
 		return dst, nil
 	}
-	l, start := &b.levels[0], len(dst)
-	err := r.read(b, func(p *reading) {
-		if b.unified {
-			dst = p.counters(dst, l, "memory.stat", "")
-			dst = p.counters(dst, l, "memory.events", "")
+	l, start := &b.Levels[0], len(dst)
+	err := r.read(b, func(p *branch.Pass) {
+		if b.Unified {
+			dst = counters(p, dst, l, "memory.stat", "")
+			dst = counters(p, dst, l, "memory.events", "")
 			return
 		}
-		dst = p.counters(dst, l, "memory.stat", "total_")
-		text := p.text(l, "memory.oom_control")
+		dst = counters(p, dst, l, "memory.stat", "total_")
+		text := p.Text(l, "memory.oom_control")
 		if text == nil {
 			return
 		}
 		n, ok, err := cgroupfile.ParseOOMKill(text)
-		p.fail(l, "memory.oom_control", err)
+		p.Fail(l, "memory.oom_control", err)
 		if ok {
 			dst = append(dst, limits.Counter{Name: "oom_kill", Value: n})
 		}
@@ -43,13 +44,13 @@ func (r Reader) MemoryCounters(dst []limits.Counter) ([]limits.Counter, error) {
 	return dst, nil
 }
 
-func (p *reading) counters(dst []limits.Counter, l *level, name, prefix string) []limits.Counter {
-	text := p.text(l, name)
+func counters(p *branch.Pass, dst []limits.Counter, l *branch.Level, name, prefix string) []limits.Counter {
+	text := p.Text(l, name)
 	if text == nil {
 		return dst
 	}
 	dst, err := cgroupfile.ParseCounters(dst, text, prefix)
-	p.fail(l, name, err)
+	p.Fail(l, name, err)
 	return dst
 }
 
@@ -57,22 +58,22 @@ func (p *reading) counters(dst []limits.Counter, l *level, name, prefix string) 
 // appends it to dst in the kernel's order. None for the root cgroup.
 func (r Reader) NodeMemory(dst []limits.NodeMemory) ([]limits.NodeMemory, error) {
 	b := r.c.memory
-	if b == nil || len(b.levels) == 0 {
+	if b == nil || len(b.Levels) == 0 {
 		return dst, nil
 	}
-	l, start := &b.levels[0], len(dst)
-	err := r.read(b, func(p *reading) {
-		text := p.text(l, "memory.numa_stat")
+	l, start := &b.Levels[0], len(dst)
+	err := r.read(b, func(p *branch.Pass) {
+		text := p.Text(l, "memory.numa_stat")
 		if text == nil {
 			return
 		}
 		var err error
-		if b.unified {
+		if b.Unified {
 			dst, err = cgroupfile.ParseNumaStat(dst, text)
 		} else {
 			dst, err = cgroupfile.ParseNumaStatV1(dst, text, uint64(os.Getpagesize()))
 		}
-		p.fail(l, "memory.numa_stat", err)
+		p.Fail(l, "memory.numa_stat", err)
 	})
 	if err != nil {
 		return dst[:start], err

@@ -3,6 +3,7 @@
 package cgroupread
 
 import (
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
@@ -21,10 +22,10 @@ func (r Reader) CPU() (limits.CPUChain, error) {
 func (r Reader) CPUInto(chain *limits.CPUChain) error {
 	*chain = limits.CPUChain{Levels: chain.Levels[:0]}
 	if b := r.c.cpu; b != nil {
-		err := r.read(b, func(p *reading) {
-			for i := range b.levels {
-				l := &b.levels[i]
-				chain.Levels = append(chain.Levels, limits.CPU{Path: l.path, Quota: p.quota(l)})
+		err := r.read(b, func(p *branch.Pass) {
+			for i := range b.Levels {
+				l := &b.Levels[i]
+				chain.Levels = append(chain.Levels, limits.CPU{Path: l.Path, Quota: quota(p, l)})
 			}
 		})
 		if err != nil {
@@ -47,12 +48,13 @@ func (r Reader) CPUTime(dst *limits.CPUTime) error {
 	if err != nil {
 		return err
 	}
-	if usage != nil && len(usage.levels) > 0 && (usage != r.c.cpu || !usage.unified) {
-		err := r.read(usage, func(p *reading) {
-			if usage.unified {
-				p.cpuStat(&usage.levels[0]).usage(dst)
+	oneFile := usage != nil && usage == r.c.cpu && usage.Unified // cpu.stat has both
+	if usage != nil && len(usage.Levels) > 0 && !oneFile {
+		err := r.read(usage, func(p *branch.Pass) {
+			if usage.Unified {
+				setUsage(dst, cpuStat(p, &usage.Levels[0]))
 			} else {
-				p.cpuacct(&usage.levels[0], dst)
+				cpuacct(p, &usage.Levels[0], dst)
 			}
 		})
 		if err != nil {
@@ -60,19 +62,17 @@ func (r Reader) CPUTime(dst *limits.CPUTime) error {
 		}
 	}
 	if b := r.c.cpu; b != nil {
-		err := r.read(b, func(p *reading) {
-			for i := range b.levels {
-				l := &b.levels[i]
-				level := limits.CPU{Path: l.path, Quota: p.quota(l)}
-				// One file has both on v2.
-				own := i == 0 && usage == b && b.unified
-				if own || level.Quota.Limited() {
-					stat := p.cpuStat(l)
+		err := r.read(b, func(p *branch.Pass) {
+			for i := range b.Levels {
+				l := &b.Levels[i]
+				level := limits.CPU{Path: l.Path, Quota: quota(p, l)}
+				if i == 0 && oneFile || level.Quota.Limited() {
+					stat := cpuStat(p, l)
+					if i == 0 && oneFile {
+						setUsage(dst, stat)
+					}
 					if level.Quota.Limited() {
 						level.Throttled = stat.Throttled
-					}
-					if own {
-						stat.usage(dst)
 					}
 				}
 				dst.Chain.Levels = append(dst.Chain.Levels, level)
@@ -86,69 +86,67 @@ func (r Reader) CPUTime(dst *limits.CPUTime) error {
 }
 
 // cpuStat is a level's cpu.stat, zeros if it isn't there.
-func (p *reading) cpuStat(l *level) cpuStat {
-	text := p.text(l, "cpu.stat")
+func cpuStat(p *branch.Pass, l *branch.Level) cgroupfile.CPUStat {
+	text := p.Text(l, "cpu.stat")
 	if text == nil {
-		return cpuStat{}
+		return cgroupfile.CPUStat{}
 	}
 	stat, err := cgroupfile.ParseCPUStat(text)
-	p.fail(l, "cpu.stat", err)
-	return cpuStat(stat)
+	p.Fail(l, "cpu.stat", err)
+	return stat
 }
 
-type cpuStat cgroupfile.CPUStat
-
-func (s cpuStat) usage(dst *limits.CPUTime) {
+func setUsage(dst *limits.CPUTime, s cgroupfile.CPUStat) {
 	dst.Total, dst.User, dst.System = s.Usage, s.User, s.System
 }
 
 // cpuacct reads v1's usage. The kernel sums up cpuacct.usage from what
 // usage_percpu shows, so it is only asked where the other is missing.
-func (p *reading) cpuacct(l *level, dst *limits.CPUTime) {
+func cpuacct(p *branch.Pass, l *branch.Level, dst *limits.CPUTime) {
 	var err error
 	const perCPU, usage, stat = "cpuacct.usage_percpu", "cpuacct.usage", "cpuacct.stat"
-	if text := p.text(l, perCPU); text != nil {
+	if text := p.Text(l, perCPU); text != nil {
 		dst.PerCPU, err = cgroupfile.ParseUsagePerCPU(dst.PerCPU, text)
-		p.fail(l, perCPU, err)
+		p.Fail(l, perCPU, err)
 	}
 	for _, ran := range dst.PerCPU {
 		dst.Total += ran
 	}
 	if len(dst.PerCPU) == 0 {
-		if text := p.text(l, usage); text != nil {
+		if text := p.Text(l, usage); text != nil {
 			dst.Total, err = cgroupfile.ParseCPUAcctUsage(text)
-			p.fail(l, usage, err)
+			p.Fail(l, usage, err)
 		}
 	}
-	if text := p.text(l, stat); text != nil {
+	if text := p.Text(l, stat); text != nil {
 		dst.User, dst.System, err = cgroupfile.ParseCPUAcctStat(text)
-		p.fail(l, stat, err)
+		p.Fail(l, stat, err)
 	}
 }
 
 // quota is a level's quota, none if the files aren't there.
-func (p *reading) quota(l *level) limits.Quota {
-	if p.b.unified {
-		text := p.text(l, "cpu.max")
+func quota(p *branch.Pass, l *branch.Level) limits.Quota {
+	if p.Unified() {
+		text := p.Text(l, "cpu.max")
 		if text == nil {
 			return limits.Quota{}
 		}
 		q, err := cgroupfile.ParseCPUMax(text)
-		p.fail(l, "cpu.max", err)
+		p.Fail(l, "cpu.max", err)
 		return q
 	}
 	const quotaFile, periodFile = "cpu.cfs_quota_us", "cpu.cfs_period_us"
-	text := p.text(l, quotaFile)
+	text := p.Text(l, quotaFile)
 	if len(text) == 0 || text[0] == '-' {
 		return limits.Quota{} // most levels have none, and needn't be asked more
 	}
 	var kept [24]byte // the next file is read into the same buffer
 	quota := append(kept[:0], text...)
-	period := p.text(l, periodFile)
+	period := p.Text(l, periodFile)
 	if period == nil {
 		return limits.Quota{}
 	}
 	q, err := cgroupfile.ParseCFS(quota, period)
-	p.fail(l, quotaFile, err)
+	p.Fail(l, quotaFile, err)
 	return q
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"sync/atomic"
 
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
@@ -23,9 +24,9 @@ func (r Reader) effectiveCPUs(chain *limits.CPUChain) (err error) {
 	return err
 }
 
-// list is a list that a file held, and what it means: the same text isn't parsed
+// parsedList is a list that a file held, and what it means: the same text isn't parsed
 // again.
-type list struct {
+type parsedList struct {
 	text string
 	set  cpulist.Set
 }
@@ -33,23 +34,23 @@ type list struct {
 // effective is the list in the file of the nearest level that has one, the root
 // included. An empty one is passed over: v1 shows that where nobody has filled
 // cpuset.cpus yet, and no task can be there.
-func (r Reader) effective(v2, v1 string, known *atomic.Pointer[list]) (set cpulist.Set, ok bool, err error) {
+func (r Reader) effective(v2, v1 string, known *atomic.Pointer[parsedList]) (set cpulist.Set, ok bool, err error) {
 	b := r.c.cpuset
 	if b == nil {
 		return cpulist.Set{}, false, nil
 	}
 	name := v1
-	if b.unified {
+	if b.Unified {
 		name = v2
 	}
-	err = r.read(b, func(p *reading) {
-		for i := range b.levels {
-			if set, ok = p.list(&b.levels[i], name, known); ok {
+	err = r.read(b, func(p *branch.Pass) {
+		for i := range b.Levels {
+			if set, ok = list(p, &b.Levels[i], name, known); ok {
 				return
 			}
 		}
-		if b.root != nil {
-			set, ok = p.list(b.root, name, known)
+		if b.Root != nil {
+			set, ok = list(p, b.Root, name, known)
 		}
 	})
 	if err != nil {
@@ -58,8 +59,8 @@ func (r Reader) effective(v2, v1 string, known *atomic.Pointer[list]) (set cpuli
 	return set, ok, nil
 }
 
-func (p *reading) list(l *level, name string, known *atomic.Pointer[list]) (cpulist.Set, bool) {
-	text := bytes.TrimSpace(p.text(l, name))
+func list(p *branch.Pass, l *branch.Level, name string, known *atomic.Pointer[parsedList]) (cpulist.Set, bool) {
+	text := bytes.TrimSpace(p.Text(l, name))
 	if len(text) == 0 {
 		return cpulist.Set{}, false
 	}
@@ -68,9 +69,9 @@ func (p *reading) list(l *level, name string, known *atomic.Pointer[list]) (cpul
 	}
 	set, err := cgroupfile.ParseCPUList(text)
 	if err != nil {
-		p.fail(l, name, err)
+		p.Fail(l, name, err)
 		return cpulist.Set{}, false
 	}
-	known.Store(&list{string(text), set})
+	known.Store(&parsedList{string(text), set})
 	return set, true
 }

@@ -5,12 +5,13 @@ package cgroupread
 import (
 	"errors"
 
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 )
 
 var (
 	// ErrGone says that the cgroup was deleted.
-	ErrGone = errors.New("the cgroup is gone")
+	ErrGone = branch.ErrGone
 	// ErrNoController says that no mounted hierarchy has the controller.
 	ErrNoController = errors.New("the controller is in no mounted cgroup hierarchy")
 	// ErrOutside says that the cgroup isn't below what is mounted here: it lies
@@ -32,5 +33,4 @@ var (
 	errNotPath = errors.New("not an absolute cgroup path")
 	errNotName = errors.New("not a controller's name")
 	errNotKind = errors.New("want cpu, memory, io or irq")
-	errTooLong = errors.New("more than 1 MiB")
 )

@@ -3,14 +3,10 @@
 package cgroupread
 
 import (
-	"errors"
-	"fmt"
-	"os"
 	"slices"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
@@ -19,24 +15,24 @@ import (
 // where the controller isn't on for any of them.
 func (r Reader) Hugetlb() (limits.HugetlbChain, error) {
 	b := r.c.hugetlb
-	if b == nil || len(b.levels) == 0 {
+	if b == nil || len(b.Levels) == 0 {
 		return nil, nil
 	}
 	var chain limits.HugetlbChain
-	err := r.read(b, func(p *reading) {
+	err := r.read(b, func(p *branch.Pass) {
 		// Levels without the controller are below those with it, so the one
 		// below the root tells for all. The container's is asked first because
 		// only its files tell that it is gone.
-		top := &b.levels[len(b.levels)-1]
-		if b.unified && !p.hasController(&b.levels[0], "hugetlb") && !p.hasController(top, "hugetlb") {
+		top := &b.Levels[len(b.Levels)-1]
+		if b.Unified && !hasController(p, &b.Levels[0], "hugetlb") && !hasController(p, top, "hugetlb") {
 			return
 		}
 		sizes := r.c.hugePageSizes(p, top)
 		if len(sizes) == 0 {
 			return
 		}
-		for i := range b.levels {
-			chain = append(chain, p.hugetlb(&b.levels[i], sizes))
+		for i := range b.Levels {
+			chain = append(chain, hugetlb(p, &b.Levels[i], sizes))
 		}
 	})
 	if err != nil {
@@ -46,20 +42,20 @@ func (r Reader) Hugetlb() (limits.HugetlbChain, error) {
 }
 
 // hasController reports whether a v2 level's cgroup.controllers has the name.
-func (p *reading) hasController(l *level, name string) bool {
-	text := p.text(l, "cgroup.controllers")
+func hasController(p *branch.Pass, l *branch.Level, name string) bool {
+	text := p.Text(l, "cgroup.controllers")
 	return slices.Contains(strings.Fields(string(text)), name)
 }
 
-func (p *reading) hugetlb(l *level, sizes []cgroupfile.HugePages) limits.Hugetlb {
-	level := limits.Hugetlb{Path: l.path}
+func hugetlb(p *branch.Pass, l *branch.Level, sizes []cgroupfile.HugePages) limits.Hugetlb {
+	level := limits.Hugetlb{Path: l.Path}
 	for _, s := range sizes {
 		level.Sizes = append(level.Sizes, limits.HugePages{
 			PageSize:      s.Bytes,
-			Max:           p.limit(l, s.Max),
-			Usage:         p.usage(l, s.Usage),
-			ReservedMax:   p.limit(l, s.ReservedMax),
-			ReservedUsage: p.usage(l, s.ReservedUsage),
+			Max:           limit(p, l, s.Max),
+			Usage:         usage(p, l, s.Usage),
+			ReservedMax:   limit(p, l, s.ReservedMax),
+			ReservedUsage: usage(p, l, s.ReservedUsage),
 		})
 	}
 	return level
@@ -67,27 +63,11 @@ func (p *reading) hugetlb(l *level, sizes []cgroupfile.HugePages) limits.Hugetlb
 
 // hugePageSizes lists the sizes that a level has files for. They are fixed at
 // boot: once found they are kept.
-func (c *Cgroup) hugePageSizes(p *reading, l *level) []cgroupfile.HugePages {
+func (c *Cgroup) hugePageSizes(p *branch.Pass, l *branch.Level) []cgroupfile.HugePages {
 	if known := c.hugePages.Load(); known != nil {
 		return *known
 	}
-	fd, err := p.openat(l.up, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
-		p.missed = true
-		return nil
-	}
-	if err != nil {
-		p.fail(l, "", fmt.Errorf("list cgroup files: %s: %w", p.b.file(l, ""), err))
-		return nil
-	}
-	dir := os.NewFile(uintptr(fd), p.b.file(l, ""))
-	defer func() { _ = dir.Close() }()
-	names, err := dir.Readdirnames(-1)
-	if err != nil {
-		p.fail(l, "", fmt.Errorf("list cgroup files: %w", err))
-		return nil
-	}
-	sizes := cgroupfile.HugePagesIn(names)
+	sizes := cgroupfile.HugePagesIn(p.Names(l))
 	if len(sizes) > 0 {
 		c.hugePages.Store(&sizes)
 	}

@@ -3,6 +3,7 @@
 package cgroupread
 
 import (
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
@@ -16,25 +17,25 @@ import (
 // without a device in them had no I/O to count.
 func (r Reader) IO(dst []limits.DeviceIO) (devices []limits.DeviceIO, counted bool, err error) {
 	b, err := r.branch(&r.c.io)
-	if err != nil || b == nil || len(b.levels) == 0 {
+	if err != nil || b == nil || len(b.Levels) == 0 {
 		return dst, false, err
 	}
-	l := &b.levels[0]
+	l := &b.Levels[0]
 	devices = dst[len(dst):] // v1's two files meet in what this read found
-	err = r.read(b, func(p *reading) {
-		if !b.unified {
-			devices = p.blkio(devices, l)
+	err = r.read(b, func(p *branch.Pass) {
+		if !b.Unified {
+			devices = blkio(p, devices, l)
 			counted = len(devices) > 0
 			return
 		}
-		text := p.text(l, "io.stat")
+		text := p.Text(l, "io.stat")
 		if text == nil {
 			return
 		}
 		counted = true
 		var err error
 		devices, err = cgroupfile.ParseIOStat(devices, text)
-		p.fail(l, "io.stat", err)
+		p.Fail(l, "io.stat", err)
 	})
 	if err != nil {
 		return dst, false, err
@@ -42,7 +43,7 @@ func (r Reader) IO(dst []limits.DeviceIO) (devices []limits.DeviceIO, counted bo
 	return append(dst, devices...), counted, nil
 }
 
-func (p *reading) blkio(devices []limits.DeviceIO, l *level) []limits.DeviceIO {
+func blkio(p *branch.Pass, devices []limits.DeviceIO, l *branch.Level) []limits.DeviceIO {
 	const throttle, recursive = "blkio.throttle.", "_recursive"
 	for _, file := range []struct {
 		name, nameAlone string
@@ -52,16 +53,16 @@ func (p *reading) blkio(devices []limits.DeviceIO, l *level) []limits.DeviceIO {
 		{throttle + "io_serviced" + recursive, throttle + "io_serviced", cgroupfile.ParseBlkioCounts},
 	} {
 		name := file.name
-		text := p.text(l, name)
+		text := p.Text(l, name)
 		if text == nil {
 			// Older kernels count for the cgroup alone.
 			name = file.nameAlone
-			text = p.text(l, name)
+			text = p.Text(l, name)
 		}
 		if text != nil {
 			var err error
 			devices, err = file.parse(devices, text)
-			p.fail(l, name, err)
+			p.Fail(l, name, err)
 		}
 	}
 	return devices

@@ -11,6 +11,9 @@ import (
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
+	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 )
 
 // Mode is how a host divides its controllers between cgroup v1 and v2.
@@ -53,10 +56,10 @@ type Hierarchy struct {
 // Layout says where each hierarchy is mounted. It doesn't change; make a new
 // one when mounts have changed.
 type Layout struct {
-	mode     Mode
-	v1       []*Hierarchy // in the order of /proc/self/cgroup
-	unified  *Hierarchy   // nil if cgroup2 isn't mounted
-	readings readingPool  // shared by all handles
+	mode    Mode
+	v1      []*Hierarchy // in the order of /proc/self/cgroup
+	unified *Hierarchy   // nil if cgroup2 isn't mounted
+	passes  branch.Pool  // shared by all handles
 }
 
 // Detect finds the hierarchies that the calling process sees, from
@@ -75,7 +78,7 @@ func Detect(procRoot string) (*Layout, error) {
 	}
 	members, err := parseProcCgroup(cgroupText)
 	if err != nil {
-		return nil, atPath(err, cgroupFile)
+		return nil, cgroupfile.AtPath(err, cgroupFile)
 	}
 	mountFile := filepath.Join(procRoot, "self/mountinfo")
 	mountText, err := os.ReadFile(mountFile)
@@ -291,6 +294,20 @@ func (l *Layout) find(controller string) *Hierarchy {
 		return u
 	}
 	return nil
+}
+
+// open opens the branch of a path.
+func (h *Hierarchy) open(path string) (*branch.Branch, error) {
+	dir, err := h.dir(path)
+	if err != nil {
+		return nil, err
+	}
+	levels := []string{path}
+	for path != h.Root {
+		path = parent(path)
+		levels = append(levels, path)
+	}
+	return branch.Open(dir, h.Unified, levels, h.TrueRoot)
 }
 
 // dir is the directory of a path in the hierarchy.

@@ -3,6 +3,7 @@
 package cgroupread
 
 import (
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
@@ -17,14 +18,14 @@ func (r Reader) AppendMemory(dst limits.MemoryChain) (limits.MemoryChain, error)
 		return dst, nil
 	}
 	start := len(dst)
-	err := r.read(b, func(p *reading) {
-		for i := range b.levels {
-			dst = append(dst, limits.Memory{Path: b.levels[i].path})
+	err := r.read(b, func(p *branch.Pass) {
+		for i := range b.Levels {
+			dst = append(dst, limits.Memory{Path: b.Levels[i].Path})
 			m := &dst[len(dst)-1]
-			if b.unified {
-				p.memoryV2(&b.levels[i], m)
+			if b.Unified {
+				memoryV2(p, &b.Levels[i], m)
 			} else {
-				p.memoryV1(&b.levels[i], m)
+				memoryV1(p, &b.Levels[i], m)
 			}
 		}
 	})
@@ -34,53 +35,53 @@ func (r Reader) AppendMemory(dst limits.MemoryChain) (limits.MemoryChain, error)
 	return dst, nil
 }
 
-func (p *reading) memoryV2(l *level, m *limits.Memory) {
-	m.Max = p.limit(l, "memory.max")
-	m.High = p.limit(l, "memory.high")
-	m.SwapMax = p.limit(l, "memory.swap.max")
-	m.Usage = p.usage(l, "memory.current")
-	m.SwapUsage = p.usage(l, "memory.swap.current")
-	if text := p.text(l, "memory.stat"); text != nil {
-		p.fail(l, "memory.stat", cgroupfile.ParseMemoryStat(text, &m.Stat))
+func memoryV2(p *branch.Pass, l *branch.Level, m *limits.Memory) {
+	m.Max = limit(p, l, "memory.max")
+	m.High = limit(p, l, "memory.high")
+	m.SwapMax = limit(p, l, "memory.swap.max")
+	m.Usage = usage(p, l, "memory.current")
+	m.SwapUsage = usage(p, l, "memory.swap.current")
+	if text := p.Text(l, "memory.stat"); text != nil {
+		p.Fail(l, "memory.stat", cgroupfile.ParseMemoryStat(text, &m.Stat))
 	}
 }
 
-func (p *reading) memoryV1(l *level, m *limits.Memory) {
-	m.Max = p.limit(l, "memory.limit_in_bytes")
+func memoryV1(p *branch.Pass, l *branch.Level, m *limits.Memory) {
+	m.Max = limit(p, l, "memory.limit_in_bytes")
 	// Missing where the kernel doesn't count swap (swapaccount=0).
-	m.MemorySwapMax = p.limit(l, "memory.memsw.limit_in_bytes")
+	m.MemorySwapMax = limit(p, l, "memory.memsw.limit_in_bytes")
 	if most, limited := m.Max.Value(); limited {
 		m.SwapMax = m.MemorySwapMax.Less(most)
 	} else {
 		m.SwapMax = m.MemorySwapMax
 	}
-	m.Usage = p.usage(l, "memory.usage_in_bytes")
-	if text := p.text(l, "memory.stat"); text != nil {
+	m.Usage = usage(p, l, "memory.usage_in_bytes")
+	if text := p.Text(l, "memory.stat"); text != nil {
 		swap, err := cgroupfile.ParseMemoryStatV1(text, &m.Stat)
 		m.SwapUsage = swap
-		p.fail(l, "memory.stat", err)
+		p.Fail(l, "memory.stat", err)
 	}
 }
 
 // limit is the limit in a file, none if it isn't there.
-func (p *reading) limit(l *level, name string) limits.Limit {
-	text := p.text(l, name)
+func limit(p *branch.Pass, l *branch.Level, name string) limits.Limit {
+	text := p.Text(l, name)
 	if text == nil {
 		return limits.None()
 	}
 	limit, err := cgroupfile.ParseLimit(text)
-	p.fail(l, name, err)
+	p.Fail(l, name, err)
 	return limit
 }
 
 // usage is the number in a file, 0 if it isn't there.
-func (p *reading) usage(l *level, name string) uint64 {
-	text := p.text(l, name)
+func usage(p *branch.Pass, l *branch.Level, name string) uint64 {
+	text := p.Text(l, name)
 	if text == nil {
 		return 0
 	}
 	n, err := cgroupfile.ParseUsage(text)
-	p.fail(l, name, err)
+	p.Fail(l, name, err)
 	return n
 }
 
@@ -90,14 +91,14 @@ func (p *reading) usage(l *level, name string) uint64 {
 // so looking once is enough.
 func (c *Cgroup) cutMemory() error {
 	b := c.memory
-	if b == nil || b.unified {
+	if b == nil || b.Unified {
 		return nil
 	}
-	return c.Reader(nil).read(b, func(p *reading) {
-		for i := 1; i < len(b.levels); i++ {
-			text := p.text(&b.levels[i], "memory.use_hierarchy")
+	return c.Reader(nil).read(b, func(p *branch.Pass) {
+		for i := 1; i < len(b.Levels); i++ {
+			text := p.Text(&b.Levels[i], "memory.use_hierarchy")
 			if len(text) > 0 && text[0] == '0' {
-				b.cut(i)
+				b.Cut(i)
 				return
 			}
 		}

@@ -5,6 +5,8 @@ package cgroupread
 import (
 	"errors"
 	"sync/atomic"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 )
 
 // Reader reads a cgroup's files. It is a small value: make one for each read.
@@ -23,16 +25,16 @@ type Reader struct {
 func (c *Cgroup) Reader(record *Record) Reader { return Reader{c, record} }
 
 // read runs pass over a branch's files.
-func (r Reader) read(b *branch, pass func(p *reading)) error {
+func (r Reader) read(b *branch.Branch, pass func(p *branch.Pass)) error {
 	if err := r.c.acquire(); err != nil {
 		return err
 	}
 	defer func() { _ = r.c.release() }()
-	p := r.c.readings.get(b, r.record)
-	defer r.c.readings.put(p)
-	pass(p)
-	return p.result()
+	return r.c.passes.Read(b, r.record, pass)
 }
+
+// Record is what a Reader read, in order.
+type Record = branch.Record
 
 // late is the branch of a hierarchy that only some files need. It is opened when
 // it is first read, if no other use has opened it: most containers are never
@@ -40,11 +42,11 @@ func (r Reader) read(b *branch, pass func(p *reading)) error {
 type late struct {
 	h      *Hierarchy // nil where no hierarchy has it
 	path   string
-	opened atomic.Pointer[branch]
+	opened atomic.Pointer[branch.Branch]
 }
 
 // branch is l's branch, nil where no hierarchy has it.
-func (r Reader) branch(l *late) (*branch, error) {
+func (r Reader) branch(l *late) (*branch.Branch, error) {
 	if b := l.opened.Load(); b != nil || l.h == nil {
 		return b, nil
 	}
@@ -52,7 +54,7 @@ func (r Reader) branch(l *late) (*branch, error) {
 		return nil, err
 	}
 	defer func() { _ = r.c.release() }()
-	b, err := openBranch(l.h, l.path)
+	b, err := l.h.open(l.path)
 	if errors.Is(err, ErrOutside) {
 		return nil, nil // not to be seen here, as if there were none
 	}
@@ -63,13 +65,13 @@ func (r Reader) branch(l *late) (*branch, error) {
 	// that is there: afterwards somebody may have made another one under its
 	// name.
 	if len(r.c.branches) > 0 {
-		if err := r.read(r.c.branches[0], func(p *reading) { p.err = p.gone() }); err != nil {
-			_ = b.close()
+		if err := r.read(r.c.branches[0], (*branch.Pass).Missed); err != nil {
+			_ = b.Close()
 			return nil, err
 		}
 	}
 	if !l.opened.CompareAndSwap(nil, b) {
-		_ = b.close() // another read was faster
+		_ = b.Close() // another read was faster
 	}
 	return l.opened.Load(), nil
 }

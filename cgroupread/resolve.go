@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 )
 
 // OfProcess is the cgroup of a process, or of a thread by its TID, from
@@ -28,7 +30,7 @@ func (l *Layout) OfProcess(procRoot string, pid int) (Paths, error) {
 	}
 	p, err := l.OfText(text)
 	if err != nil {
-		return Paths{}, atPath(err, file)
+		return Paths{}, cgroupfile.AtPath(err, file)
 	}
 	return p, nil
 }
@@ -145,13 +147,4 @@ func (h *Hierarchy) nearest(path string) (at string, exact bool) {
 		}
 	}
 	return h.Root, path == h.Root
-}
-
-// atPath puts the file's path into a parser's error.
-func atPath(err error, file string) error {
-	var pe *ParseError
-	if errors.As(err, &pe) && pe.Path == "" {
-		pe.Path = file
-	}
-	return err
 }

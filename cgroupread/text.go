@@ -4,6 +4,8 @@ package cgroupread
 
 import (
 	"fmt"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 )
 
 // Pressure appends to dst the text of the container's own cpu.pressure,
@@ -35,20 +37,20 @@ func (r Reader) Pressure(dst []byte, kind string) (text []byte, ok bool, err err
 // v1 has the file, and from Linux 5.9 on it is empty: ok is false then.
 func (r Reader) Slabinfo(dst []byte) (text []byte, ok bool, err error) {
 	b := r.c.memory
-	if b == nil || b.unified {
+	if b == nil || b.Unified {
 		return dst, false, nil
 	}
 	return r.copyText(dst, b, "memory.kmem.slabinfo")
 }
 
 // copyText appends the text of level 0's file, if it has any.
-func (r Reader) copyText(dst []byte, b *branch, name string) (text []byte, ok bool, err error) {
-	if b == nil || len(b.levels) == 0 {
+func (r Reader) copyText(dst []byte, b *branch.Branch, name string) (text []byte, ok bool, err error) {
+	if b == nil || len(b.Levels) == 0 {
 		return dst, false, nil
 	}
 	start := len(dst)
-	err = r.read(b, func(p *reading) {
-		dst = append(dst, p.long(&b.levels[0], name)...)
+	err = r.read(b, func(p *branch.Pass) {
+		dst = append(dst, p.Long(&b.Levels[0], name)...)
 	})
 	return dst, len(dst) > start, err
 }

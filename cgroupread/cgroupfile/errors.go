@@ -41,3 +41,12 @@ var (
 func lineError(line int, input []byte, err error) error {
 	return &ParseError{Line: line, Input: string(input), Err: err}
 }
+
+// AtPath puts the file's path into a parser's error, which it returns.
+func AtPath(err error, file string) error {
+	var pe *ParseError
+	if errors.As(err, &pe) && pe.Path == "" {
+		pe.Path = file
+	}
+	return err
+}

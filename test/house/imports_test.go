@@ -21,6 +21,7 @@ func may() map[string][]string {
 	return map[string][]string{
 		"cgroupread/cpulist":    {},
 		"cgroupread/limits":     {"cgroupread/cpulist"},
+		"cgroupread/branch":     {"cgroupread/cgroupfile", unix},
 		"cgroupread/cgroupfile": {"cgroupread/cpulist", "cgroupread/limits"},
 		"cgroupread":            {"cgroupread/…", unix, cgroups, mountinfo},
 		"fusefs/procfile":       {},

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cgroupread
+package branch
 
-// Record is what a [Reader] read, in order: the text from which numbers were
+// Record is what a [Pass] read, in order: the text from which numbers were
 // made, so that they can be explained later, also when the cgroup is gone. It is
 // cheap enough to be always on: a copy of each text, and of no path.
 //
@@ -15,8 +15,8 @@ type Record struct {
 // recorded is one file. Its path is only put together when somebody asks, from
 // what outlives the cgroup.
 type recorded struct {
-	b          *branch
-	l          *level
+	b          *Branch
+	l          *Level
 	name       string
 	start, end int // in Record.text
 	there      bool
@@ -36,7 +36,7 @@ func (r *Record) Reset() {
 
 // Each calls f for each file in the order of reading: its absolute path, and its
 // text, which is nil where the file wasn't there and valid until Reset. Threads'
-// ids ([Reader.Tasks]) aren't among them.
+// ids ([Pass.Threads]) aren't among them.
 func (r *Record) Each(f func(path string, text []byte)) {
 	for i := range r.files {
 		file := &r.files[i]
@@ -50,7 +50,7 @@ func (r *Record) Each(f func(path string, text []byte)) {
 
 // add notes a file; a nil text says that it wasn't there. A nil record takes
 // nothing.
-func (r *Record) add(b *branch, l *level, name string, text []byte) {
+func (r *Record) add(b *Branch, l *Level, name string, text []byte) {
 	if r == nil {
 		return
 	}
