@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -17,7 +19,7 @@ import (
 
 func newMountCommand() *cobra.Command {
 	var t targetFlags
-	var dryRun bool
+	var dryRun, replace bool
 	cmd := &cobra.Command{
 		Use:   "mount TARGET… | --all",
 		Short: "Give running containers their views",
@@ -25,11 +27,17 @@ func newMountCommand() *cobra.Command {
 without restarting them and without needing anything inside them. A server
 ('procfs-shim serve') must be running. Doing it twice changes nothing.
 
-` + targetHelp,
+` + targetHelp + `
+
+--replace-lxcfs takes LXCFS's place: its mounts go where the views come, alive
+or dead, also those over a whole directory, and the container's own copy of its
+tree (` + attach.LXCFSTree + `, for containers inside) becomes one of the shared tree.
+With --all it is the containers with files of LXCFS that are meant.`,
 		Example: `  procfs-shim mount web            # a docker or podman name
   procfs-shim mount 3f2a           # the beginning of an id
   procfs-shim mount --all --dry-run
-  procfs-shim mount --all --exclude web --file meminfo --file cpu/online`,
+  procfs-shim mount --all --exclude web --file meminfo --file cpu/online
+  procfs-shim mount --all --replace-lxcfs`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			files, err := t.check(args)
 			if err != nil {
@@ -44,6 +52,7 @@ without restarting them and without needing anything inside them. A server
 			}
 			defer client.Close()
 			m := mounter{client: client, files: files, dryRun: dryRun, out: cmd.OutOrStdout(), warn: cmd.ErrOrStderr()}
+			m.replace, m.onlyLXCFS, m.widen = replace, replace && t.all, len(t.files) == 0
 			return t.each(args, func(f *discover.Finder, c discover.Container) error {
 				return m.mount(cmd.Context(), f, c)
 			})
@@ -51,6 +60,7 @@ without restarting them and without needing anything inside them. A server
 	}
 	t.add(cmd)
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "say what would be done, and do nothing")
+	cmd.Flags().BoolVar(&replace, "replace-lxcfs", false, "take away LXCFS's files where the views come")
 	return cmd
 }
 
@@ -59,6 +69,9 @@ type mounter struct {
 	client    *daemon.Client
 	files     []string
 	dryRun    bool
+	replace   bool // LXCFS's files make room for ours
+	onlyLXCFS bool // and containers without any are left alone
+	widen     bool // and what it covers is covered, too
 	out, warn io.Writer
 }
 
@@ -78,13 +91,23 @@ func (m mounter) mount(ctx context.Context, f *discover.Finder, c discover.Conta
 	if err != nil {
 		return err
 	}
+	var theirs []attach.Mounted
+	if m.replace {
+		if theirs, err = attach.LXCFS("/proc", c.InitPID); err != nil {
+			return err
+		}
+		if m.widen {
+			m.files = withCovered(m.files, theirs)
+		}
+		if m.onlyLXCFS && !touches(theirs, destinations(m.files)) {
+			return nil
+		}
+	}
 	if err := m.warnOfNesting(c, len(before) == 0); err != nil {
 		return err
 	}
 	if m.dryRun {
-		for _, d := range destinations(m.files) {
-			fmt.Fprintf(m.out, "%s\t%s\twould be covered\n", label(c), d)
-		}
+		m.foretell(c, theirs)
 		return nil
 	}
 	id, err := m.registered(ctx, c)
@@ -95,7 +118,7 @@ func (m mounter) mount(ctx context.Context, f *discover.Finder, c discover.Conta
 	if err != nil {
 		return err
 	}
-	results, err := m.cover(ctx, process, reg.Dir)
+	results, err := m.cover(ctx, process, reg, theirs)
 	if err != nil {
 		if len(before) == 0 {
 			err = errors.Join(err, m.client.Unregister(ctx, id))
@@ -130,13 +153,65 @@ func (m mounter) registered(ctx context.Context, c discover.Container) (string, 
 	return c.Key(), nil
 }
 
-func (m mounter) cover(ctx context.Context, process *attach.Process, dir string) ([]attach.Result, error) {
-	trees, err := openTrees(dir, m.files)
+func (m mounter) cover(ctx context.Context, process *attach.Process, reg daemon.Registered, theirs []attach.Mounted) ([]attach.Result, error) {
+	trees, err := openTrees(reg.Dir, m.files)
 	if err != nil {
 		return nil, err
 	}
-	defer closeTrees(trees)
-	return process.Attach(ctx, trees)
+	defer func() { closeTrees(trees) }()
+	if !m.replace {
+		return process.Attach(ctx, trees)
+	}
+	if touches(theirs, []string{attach.LXCFSTree}) {
+		whole, err := attach.OpenWhole(reg.Shared)
+		if err != nil {
+			return nil, err
+		}
+		trees = append(trees, whole)
+	}
+	results, err := process.Replace(ctx, trees)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range theirs {
+		if t.Fate(m.places()) == attach.Left {
+			results = append(results, attach.Result{Destination: t.Destination, Action: attach.Left})
+		}
+	}
+	return results, nil
+}
+
+// foretell says what mount would do.
+func (m mounter) foretell(c discover.Container, theirs []attach.Mounted) {
+	for _, t := range theirs {
+		fmt.Fprintf(m.out, "%s\t%s\tLXCFS's would be %s\n", label(c), t.Destination, t.Fate(m.places()))
+	}
+	for _, d := range destinations(m.files) {
+		fmt.Fprintf(m.out, "%s\t%s\twould be covered\n", label(c), d)
+	}
+}
+
+// places are where mount puts something when LXCFS has something there.
+func (m mounter) places() []string { return append(destinations(m.files), attach.LXCFSTree) }
+
+// touches says whether any of LXCFS's mounts makes room for one at a destination.
+func touches(theirs []attach.Mounted, destinations []string) bool {
+	return slices.ContainsFunc(theirs, func(t attach.Mounted) bool { return t.Fate(destinations) != attach.Left })
+}
+
+// withCovered adds the served files that LXCFS's mounts cover, if the kernel
+// has them.
+func withCovered(files []string, theirs []attach.Mounted) []string {
+	for _, f := range allFiles() {
+		covers := func(t attach.Mounted) bool { return t.Covers("/" + f) }
+		if slices.Contains(files, f) || !slices.ContainsFunc(theirs, covers) {
+			continue
+		}
+		if _, err := os.Lstat("/" + f); err == nil {
+			files = append(slices.Clone(files), f)
+		}
+	}
+	return files
 }
 
 // warnOfNesting says what the container loses: a procfs that is covered

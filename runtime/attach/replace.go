@@ -28,14 +28,15 @@ func OpenWhole(source string) (Tree, error) {
 }
 
 // LXCFS returns the mounts of LXCFS that a process has, alive or dead, in the
-// order in which they were made. procRoot and errors are as List's. What Replace
-// makes of them, Fate says.
+// order in which they were made, and a whole tree of ours that has taken its
+// place. procRoot and errors are as List's. What Replace makes of them, Fate
+// says.
 func LXCFS(procRoot string, pid int) ([]Mounted, error) {
 	table, err := readTable(procRoot, pid)
 	if err != nil {
 		return nil, err
 	}
-	return listed(table, isLXCFS), nil
+	return listed(table, func(m *mountinfo.Info) bool { return isLXCFS(m) || isWhole(m) }), nil
 }
 
 // Covers says whether the mount lies over the file dst, an absolute path in the
@@ -163,8 +164,10 @@ func foreignBelow(table []*mountinfo.Info, top *mountinfo.Info) *mountinfo.Info 
 
 func isLXCFS(m *mountinfo.Info) bool { return m.FSType == lxcfsType }
 
-// makesRoom says whether Replace takes a mount away: LXCFS's, one that this
-// package placed, and a whole tree of ours in LXCFS's place.
-func makesRoom(m *mountinfo.Info) bool {
-	return isLXCFS(m) || isOurs(m) || m.FSType == FSType && m.Root == "/" && m.Mountpoint == LXCFSTree
+// isWhole says whether m is a shared tree of ours in the place of LXCFS's.
+func isWhole(m *mountinfo.Info) bool {
+	return m.FSType == FSType && m.Root == "/" && m.Mountpoint == LXCFSTree
 }
+
+// makesRoom says whether Replace takes a mount away.
+func makesRoom(m *mountinfo.Info) bool { return isLXCFS(m) || isOurs(m) || isWhole(m) }

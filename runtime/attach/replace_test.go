@@ -24,6 +24,8 @@ const lxcfsTable = `100 50 0:40 / / rw,relatime - overlay overlay rw,lowerdir=/l
 110 100 0:60 / /host/var/lib/lxcfs rw,relatime - fuse.lxcfs lxcfs rw
 111 101 0:60 /proc/uptime /proc/uptime rw,relatime - fuse.lxcfs lxcfs rw
 112 107 0:6 /null /sys/devices/system/cpu/uevent rw,nosuid - devtmpfs devtmpfs rw
+113 109 0:62 / /var/lib/lxcfs ro,relatime - fuse.procfs-shim procfs-shim ro
+114 100 0:62 / /var/lib/procfs-shim ro,relatime - fuse.procfs-shim procfs-shim ro
 `
 
 func TestLXCFS(t *testing.T) {
@@ -46,9 +48,10 @@ func TestLXCFS(t *testing.T) {
 		{"/proc/pressure", false, "removed"},
 		{"/sys/devices/system/cpu", false, "removed"},
 		{"/sys/devices/system/cpu/online", false, "replaced"},
-		{"/var/lib/lxcfs", false, "replaced"},
+		{"/var/lib/lxcfs", true, "replaced"},
 		{"/host/var/lib/lxcfs", false, "left"},
 		{"/proc/uptime", false, "left"},
+		{"/var/lib/lxcfs", false, "replaced"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -60,6 +60,19 @@ func (l *LXC) command(program, name string, args ...string) []string {
 	return append([]string{program, "-P", l.path(), "-n", name}, args...)
 }
 
+// PlaceLXCFS makes LXCFS's tree known to the containers that are started from
+// now on in the place where LXC's mount hook looks for it, and has the hook bind
+// it into them for containers inside. LXC is run in a mount namespace where it
+// is mounted there; the host's own place stays as it is.
+func (l *LXC) PlaceLXCFS(t testing.TB, lxcfs *LXCFS) {
+	t.Helper()
+	const place = "/var/lib/lxcfs"
+	if err := os.MkdirAll(filepath.Join(l.rootfs, place), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.prefix = []string{"unshare", "--mount", "sh", "-c", "mount --bind " + lxcfs.Dir + " " + place + ` && exec "$@"`, "sh"}
+}
+
 // Run implements Engine. Options.Flags are lines of the configuration.
 func (l *LXC) Run(t testing.TB, o Options) Running {
 	t.Helper()
