@@ -61,13 +61,13 @@
 //
 // If n of N tasks are looked at, their counts are scaled by N/n. Which n: evenly
 // spread over the list, and others in the next pass. With a share p of N in
-// state R or D the load of one sample has a standard error of at most
+// state R or D the load of one sample has a standard error of about
 //
 //	N·√(p·(1−p)/n · (1−n/N))
 //
-// and the averages, made of 12, 60 and 180 samples, about √12, √60 and √180
-// times less. 400 of 100,000 tasks, of which 2000 run: 2000 ± 700, and the
-// 1-minute average ± 200. [Sample] says what N and n were.
+// and the averages, which weigh 24, 120 and 360 samples as one, about √24, √120
+// and √360 times less. 400 of 100,000 tasks, of which 2000 run: 2000 ± 700, and
+// the 1-minute average ± 150. [Sample] says what N and n were.
 //
 // # Locks
 //
