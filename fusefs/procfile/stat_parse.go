@@ -113,8 +113,8 @@ func (s *Stat) parseCounters(text []byte, number int) error {
 			label, numbers = line[:end], line[end:]
 		}
 		next := statLine{start: at, end: len(text) - len(rest)}
-		var ok bool
-		if next.value, next.values, ok = countNumbers(numbers); ok && len(label) > 0 {
+		if first, n, ok := countNumbers(numbers); ok && len(label) > 0 {
+			next.value, next.values = first, n
 			if i := len(s.lines); i < len(old) && old[i].label == string(label) {
 				next.label = old[i].label
 			} else {
