@@ -12,6 +12,8 @@ type (
 	Registered = wire.Registered
 	// Status is what the server knows of one container.
 	Status = wire.Status
+	// Server is what the server says of itself.
+	Server = wire.Server
 	// Error is an error that the server answered; its Code is one of wire's.
 	Error = wire.Error
 )

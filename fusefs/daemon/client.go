@@ -56,7 +56,7 @@ func Dial(stateDir string) (*Client, error) {
 }
 
 // Register makes a container known to the server. Doing it again changes
-// nothing. Errors of the server are *Error: wire.CodeConflict when the id is that
+// nothing but what is chosen anew; the answer says what is in force. Errors of the server are *Error: wire.CodeConflict when the id is that
 // of another living container, wire.CodeGone when its init process or cgroup
 // isn't there, wire.CodeFull when the server takes no more.
 func (c *Client) Register(ctx context.Context, r Registration) (Registered, error) {
@@ -91,6 +91,18 @@ func (c *Client) List(ctx context.Context) ([]Status, error) {
 			return all, nil
 		}
 	}
+}
+
+// Server gives what the server says of itself.
+func (c *Client) Server(ctx context.Context) (Server, error) {
+	a, err := c.call(ctx, wire.Request{Op: wire.OpServer})
+	if err != nil {
+		return Server{}, err
+	}
+	if a.Server == nil {
+		return Server{}, errors.New("control socket: the server's answer to server is incomplete")
+	}
+	return *a.Server, nil
 }
 
 // Close ends the connection, and so the containers that were registered as

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/procfs-shim/procfs-shim/fusefs"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
 )
 
@@ -37,6 +39,11 @@ type control struct {
 	log *slog.Logger
 	reg *registry
 	max int
+	// self is what doesn't change of the answer to "server".
+	self wire.Server
+	// unlocated counts the failed reads of the shared tree that are no
+	// container's; nil where there is no such tree.
+	unlocated func() map[fusefs.Cause]uint64
 
 	wg       sync.WaitGroup
 	mu       sync.Mutex
@@ -244,10 +251,31 @@ func (c *control) perform(s *session, r wire.Request, a *wire.Answer) (err error
 		a.Registered = &registered
 	case wire.OpUnregister:
 		c.reg.unregister(s, r.ID)
+	case wire.OpServer:
+		about := c.about()
+		a.Server = &about
 	case wire.OpList:
 		a.Containers, a.More, err = wire.Page(c.reg.list(r.After))
 	}
 	return err
+}
+
+// about is what the server says of itself.
+func (c *control) about() wire.Server {
+	s := c.self
+	s.Choices = c.reg.defaults()
+	s.Policy, s.Files = s.Choices.Policy(), c.reg.files(s.Choices)
+	s.Errors = map[fusefs.Cause]uint64{}
+	if c.unlocated != nil {
+		maps.Copy(s.Errors, c.unlocated())
+	}
+	for _, e := range c.reg.snapshot() {
+		s.Containers++
+		for cause, n := range c.reg.tree.Errors(e.reg.ID) {
+			s.Errors[cause] += n
+		}
+	}
+	return s
 }
 
 // send writes one answer.

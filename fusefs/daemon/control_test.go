@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
 )
@@ -69,11 +70,16 @@ func TestClientAndServer(t *testing.T) {
 	if err != nil || len(list) != 1 || !list[0].Cgroup.Equal(r.Cgroup) {
 		t.Fatalf("list: %+v, %v", list, err)
 	}
-	r.Policy.MemoryHigh = true
-	var refused *Error
-	if _, err := client.Register(t.Context(), r); !errors.As(err, &refused) || refused.Code != wire.CodeConflict {
-		t.Errorf("register with another policy: %v", err)
+	r.Choices = policy.Choices{"memory-high": "true"}
+	if again, err := client.Register(t.Context(), r); err != nil || again.Dir != got.Dir || !again.Policy.MemoryHigh {
+		t.Errorf("register with another policy: %+v, %v", again, err)
 	}
+	var refused *Error
+	r.Choices = policy.Choices{"memory-high": "maybe"}
+	if _, err := client.Register(t.Context(), r); !errors.As(err, &refused) || refused.Code != wire.CodeInvalid {
+		t.Errorf("register with a bad choice: %v", err)
+	}
+	r.Choices = nil
 	for range 2 {
 		if err := client.Unregister(t.Context(), "web"); err != nil {
 			t.Errorf("unregister: %v", err)
@@ -83,7 +89,6 @@ func TestClientAndServer(t *testing.T) {
 		t.Errorf("list: %+v, %v", list, err)
 	}
 	// What isn't owned outlives its connection.
-	r.Policy.MemoryHigh = false
 	if _, err := client.Register(t.Context(), r); err != nil {
 		t.Fatal(err)
 	}

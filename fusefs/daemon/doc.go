@@ -20,7 +20,8 @@
 //
 // [Client] is the other end of either.
 //
-// The protocol between them is package wire's, mounts are package mountpoint's,
+// The protocol between them is package wire's, policies are package policy's and
+// config's, mounts are package mountpoint's,
 // and package process tells processes from later ones with the same number.
 //
 // # Who may ask
@@ -43,6 +44,14 @@
 // container doesn't outlive a killed `run`. Only its owner can unregister it.
 // When the server itself ends, the containers stay.
 //
+// # Policies
+//
+// A registration carries what was chosen for its container, and nothing else:
+// the server has the rules (package policy; package config reads them from a
+// file), puts both together and answers what is in force. Choosing again changes
+// it in place, and so do other rules (SIGHUP, [Config].Reload). An own server has
+// no rules; `run` applies those of the host's file itself.
+//
 // # What this process must not do
 //
 // It answers FUSE requests, and a request that it made itself could find nobody
@@ -56,6 +65,7 @@
 //
 // registry.mu guards the table of containers, control.mu the set of sessions;
 // they are never held together, and not while a file or a socket is read or
-// written. A registration in the making has its place in the table, and a
+// written. The tree's own lock is taken with registry.mu held, never the other way
+// round. A registration in the making has its place in the table, and a
 // channel that is closed when it is done.
 package daemon

@@ -17,6 +17,7 @@ import (
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
 )
 
 // ServeOwn is the server of one `run`. It serves the bound tree on dev, an
@@ -46,6 +47,7 @@ func serveOwn(ctx context.Context, dev, control *os.File, proc, sys string, log 
 	if err != nil {
 		return errors.Join(err, dev.Close())
 	}
+	has := hostHas(proc, sys)
 	bound := fusefs.NewBound(fusefs.NewHost(proc, sys, layout, time.Now, log))
 	server, err := fusefs.Serve(bound, dev)
 	// The server has a descriptor of its own; see mountpoint.Mount.
@@ -60,10 +62,11 @@ func serveOwn(ctx context.Context, dev, control *os.File, proc, sys string, log 
 		open:    layout.Open,
 		tree:    bound,
 		root:    "/",
-		files:   boundByDefault(),
+		has:     has,
 		max:     maxContainers,
 		entries: make(map[string]*entry),
 	})
+	ctl.self = wire.Server{PID: os.Getpid(), StartedAt: time.Now()}
 	// The only connection; an idle limit is not for it.
 	s := &session{conn: conn, owns: true}
 	stop := context.AfterFunc(ctx, func() { conn.Close() }) //nolint:errcheck // to wake the reader up

@@ -15,8 +15,10 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
+	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
 const (
@@ -36,6 +38,8 @@ type tree interface {
 	Add(fusefs.Container) (dir string, err error)
 	// Remove takes it away, and closes what was taken over.
 	Remove(id string)
+	// SetPolicy changes the policy of one that is there.
+	SetPolicy(id string, p view.Policy)
 	// Errors counts the container's failed reads by cause.
 	Errors(id string) map[fusefs.Cause]uint64
 }
@@ -47,26 +51,32 @@ type registry struct {
 	procs process.Table
 	open  func(cgroupread.Paths) (*cgroupread.Cgroup, error)
 	tree  tree
-	root  string   // absolute path of the tree's root
-	files []string // see Registered.Files
+	root  string                 // absolute path of the tree's root
+	has   func(file string) bool // whether the tree has a file of the table
 	// shared is the mountpoint of the shared tree, "" if there is none.
 	shared string
 	max    int
 
 	mu      sync.Mutex
+	rules   policy.Rules
 	entries map[string]*entry
 }
 
-// entry is one registration. Everything but busy is written before busy is
-// closed for the first time and never after.
+// entry is one registration. Fields that registry.mu doesn't guard are written
+// before busy is closed for the first time and never after.
 type entry struct {
-	reg   Registration
-	start uint64 // the init process' start time
+	reg   Registration // for what is chosen see chosen
+	start uint64       // the init process' start time
 	owner *session
 	pid   *process.Handle // of an owned registration's init process
 	dir   string
 	at    time.Time
 
+	// chosen, guarded by registry.mu, is what the rules are asked with.
+	chosen struct {
+		container policy.Subject
+		choices   policy.Choices
+	}
 	// busy, guarded by registry.mu, is not nil while the entry is being made
 	// or removed; it is closed when that is over.
 	busy chan struct{}
@@ -90,18 +100,15 @@ func (g *registry) register(from *session, r Registration) (Registered, error) {
 				return Registered{}, fmt.Errorf("register %s: %w", r.ID, err)
 			}
 			g.log.Info("container registered", "id", r.ID, "init", r.InitPID, "cgroup", r.Cgroup.String(), "owned", r.Owned)
-			return Registered{Dir: e.dir, Files: g.files, Shared: g.shared}, nil
+			return g.answer(e), nil
 		}
 		if e.start == start && sameContainer(e.reg, r) {
-			switch {
-			case e.reg.Policy != r.Policy:
-				err = wire.Errorf(wire.CodeConflict, "it is registered with another policy; unregister it first")
-			case r.Owned && e.owner != from:
-				err = wire.Errorf(wire.CodeConflict, "it is registered already, by another program")
-			default:
-				return Registered{Dir: e.dir, Files: g.files, Shared: g.shared}, nil
+			if r.Owned && e.owner != from {
+				return Registered{}, fmt.Errorf("register %s: %w", r.ID,
+					wire.Errorf(wire.CodeConflict, "it is registered already, by another program"))
 			}
-			return Registered{}, fmt.Errorf("register %s: %w", r.ID, err)
+			g.choose(e, r)
+			return g.answer(e), nil
 		}
 		if g.lives(e) {
 			return Registered{}, fmt.Errorf("register %s: %w", r.ID,
@@ -111,6 +118,7 @@ func (g *registry) register(from *session, r Registration) (Registered, error) {
 	}
 }
 
+// sameContainer leaves out what is chosen.
 func sameContainer(a, b Registration) bool {
 	return a.InitPID == b.InitPID && a.Cgroup.Equal(b.Cgroup)
 }
@@ -127,6 +135,7 @@ func (g *registry) reserve(from *session, r Registration, start uint64) (e *entr
 				return nil, false, wire.Errorf(wire.CodeFull, "%d containers are registered, no more are taken", g.max)
 			}
 			e = &entry{reg: r, start: start, at: g.clock(), busy: make(chan struct{})}
+			e.chosen.container, e.chosen.choices = r.Container, r.Choices
 			if r.Owned {
 				e.owner = from
 			}
@@ -156,7 +165,7 @@ func (g *registry) build(e *entry) (err error) {
 		e.pid.Close()
 		return fmt.Errorf("cgroup %s: %w", e.reg.Cgroup, goneOrInternal(err))
 	}
-	dir, err := g.tree.Add(fusefs.Container{ID: e.reg.ID, Cgroup: cgroup, Policy: e.reg.Policy})
+	dir, err := g.tree.Add(fusefs.Container{ID: e.reg.ID, Cgroup: cgroup}) // settle gives it its policy
 	if err != nil {
 		e.pid.Close()
 		return errors.Join(err, cgroup.Close())
@@ -170,6 +179,8 @@ func (g *registry) settle(e *entry, gone bool) {
 	g.mu.Lock()
 	if gone {
 		delete(g.entries, e.reg.ID)
+	} else {
+		g.tree.SetPolicy(e.reg.ID, g.inForceLocked(e).Policy())
 	}
 	busy := e.busy
 	e.busy = nil
@@ -259,16 +270,21 @@ func (g *registry) list(after string) []Status {
 		if e.reg.ID <= after {
 			continue
 		}
-		list = append(list, Status{
+		status := Status{
 			ID:           e.reg.ID,
 			Cgroup:       e.reg.Cgroup,
 			InitPID:      e.reg.InitPID,
 			Dir:          e.dir,
-			Policy:       e.reg.Policy,
 			Owned:        e.owner != nil,
-			Errors:       g.tree.Errors(e.reg.ID), // not with mu held: it takes the tree's lock
+			Errors:       g.tree.Errors(e.reg.ID),
 			RegisteredAt: e.at,
-		})
+		}
+		g.mu.Lock()
+		choices := g.inForceLocked(e)
+		status.Container, status.Choices = e.chosen.container, e.chosen.choices
+		g.mu.Unlock()
+		status.Policy, status.Files = choices.Policy(), g.files(choices)
+		list = append(list, status)
 	}
 	return list
 }

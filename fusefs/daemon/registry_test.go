@@ -14,8 +14,10 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
+	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
 // fakeTree remembers what was added. Like the real one it has one place per
@@ -23,6 +25,7 @@ import (
 type fakeTree struct {
 	mu      sync.Mutex
 	present map[string]bool
+	policy  map[string]view.Policy
 	adds    int
 	fail    error
 }
@@ -50,6 +53,21 @@ func (t *fakeTree) Remove(id string) {
 	delete(t.present, id)
 }
 
+func (t *fakeTree) SetPolicy(id string, p view.Policy) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.present[id] {
+		panic(id + ": its policy is set, but it isn't there")
+	}
+	t.policy[id] = p
+}
+
+func (t *fakeTree) policyOf(id string) view.Policy {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.policy[id]
+}
+
 func (t *fakeTree) Errors(string) map[fusefs.Cause]uint64 {
 	return map[fusefs.Cause]uint64{fusefs.CauseCgroup: 3}
 }
@@ -61,7 +79,7 @@ func (t *fakeTree) count() int {
 }
 
 func newFakeRegistry() (*registry, *fakeTree) {
-	tree := &fakeTree{present: make(map[string]bool)}
+	tree := &fakeTree{present: make(map[string]bool), policy: make(map[string]view.Policy)}
 	return &registry{
 		log:     slog.New(slog.DiscardHandler),
 		clock:   func() time.Time { return time.Unix(1000, 0) },
@@ -69,7 +87,7 @@ func newFakeRegistry() (*registry, *fakeTree) {
 		open:    func(cgroupread.Paths) (*cgroupread.Cgroup, error) { return new(cgroupread.Cgroup), nil },
 		tree:    tree,
 		root:    "/state/bound",
-		files:   []string{"proc/meminfo"},
+		has:     func(file string) bool { return file == "proc/meminfo" },
 		max:     8,
 		entries: make(map[string]*entry),
 	}, tree
@@ -158,7 +176,7 @@ func TestRegisterConflicts(t *testing.T) {
 		{"same, not owned", func(r *Registration) { r.Owned = false }, ""},
 		{"other init", func(r *Registration) { r.InitPID = pidOf(second) }, wire.CodeConflict},
 		{"other cgroup", func(r *Registration) { r.Cgroup = cgroupOf(t, "/other") }, wire.CodeConflict},
-		{"other policy", func(r *Registration) { r.Policy.MemoryHigh = true }, wire.CodeConflict},
+		{"other choices", func(r *Registration) { r.Owned, r.Choices = false, policy.Choices{"swap": "none"} }, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			changed := r

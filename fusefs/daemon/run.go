@@ -6,17 +6,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/mountpoint"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 )
 
@@ -36,7 +42,14 @@ type Config struct {
 	StateDir string
 	// Proc and Sys are where the host's /proc and /sys are.
 	Proc, Sys string
-	Log       *slog.Logger
+	// Rules say how containers are shown, and the shared tree by their default.
+	Rules policy.Rules
+	// Reload is asked for other rules when SIGHUP comes; an error is logged and
+	// changes nothing. nil leaves the signal alone.
+	Reload func() (policy.Rules, error)
+	// Version and ConfigPath are for those who ask the server about itself.
+	Version, ConfigPath string
+	Log                 *slog.Logger
 	// Notify is told "READY=1" and "STOPPING=1"; nil sends them to the socket
 	// that the environment's NOTIFY_SOCKET names, if it does.
 	Notify func(state string)
@@ -77,6 +90,11 @@ func Run(ctx context.Context, c Config) (err error) {
 	if c.Notify == nil {
 		c.Notify = notifier(os.Getenv("NOTIFY_SOCKET"), c.Log)
 	}
+	hangups := make(chan os.Signal, 1)
+	if c.Reload != nil {
+		signal.Notify(hangups, unix.SIGHUP)
+		defer signal.Stop(hangups)
+	}
 	layout, err := cgroupread.Detect(c.Proc)
 	if err != nil {
 		return err
@@ -102,6 +120,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
+	has := hostHas(c.Proc, c.Sys)
 	host := fusefs.NewHost(c.Proc, c.Sys, layout, time.Now, c.Log)
 	bound := fusefs.NewBound(host)
 	boundMount, err := mountpoint.Mount(c.Proc, boundPath, bound)
@@ -109,53 +128,71 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, boundMount.Unmount()) }()
-	sharedMount, err := mountpoint.Mount(c.Proc, sharedPath, fusefs.NewShared(host, locate.New(c.Proc, layout)))
+	shared := fusefs.NewShared(host, locate.New(c.Proc, layout))
+	shared.SetPolicy(c.Rules.Default().Policy())
+	sharedMount, err := mountpoint.Mount(c.Proc, sharedPath, shared)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, sharedMount.Unmount()) }()
 
-	return serveControl(ctx, c, &registry{
+	ctl := newControl(c.Log, &registry{
 		log:     c.Log,
 		clock:   time.Now,
 		procs:   process.Table{Root: c.Proc},
 		open:    layout.Open,
 		tree:    bound,
 		root:    boundMount.Path(),
-		files:   boundByDefault(),
+		has:     has,
 		shared:  sharedMount.Path(),
+		rules:   c.Rules,
 		max:     maxContainers,
 		entries: make(map[string]*entry),
-	}, boundMount, sharedMount)
+	})
+	ctl.self = wire.Server{
+		Version: c.Version, PID: os.Getpid(), StartedAt: time.Now(), Mountpoint: sharedMount.Path(), Config: c.ConfigPath,
+	}
+	ctl.unlocated = shared.Errors
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		c.reload(ctx, hangups, func(r policy.Rules) {
+			ctl.reg.setRules(r)
+			shared.SetPolicy(r.Default().Policy())
+		})
+	})
+	err = serveControl(ctx, c, ctl, boundMount, sharedMount)
+	cancel()
+	wg.Wait()
+	return err
 }
 
-// boundByDefault gives the paths of the files that containers get unless told
-// otherwise.
-func boundByDefault() []string {
-	var files []string
+// hostHas tells which files of the table a tree has: those that the host has. It
+// is to be asked for before anything of ours is mounted.
+func hostHas(proc, sys string) func(file string) bool {
+	present := map[string]bool{}
 	for _, f := range fusefs.Files() {
-		if f.BindByDefault {
-			files = append(files, f.Path)
-		}
+		root, rest, _ := strings.Cut(f.Path, "/")
+		_, err := os.Stat(filepath.Join(map[string]string{"proc": proc, "sys": sys}[root], rest))
+		present[f.Path] = !errors.Is(err, fs.ErrNotExist)
 	}
-	return files
+	return func(file string) bool { return present[file] }
 }
 
 // serveControl answers the control socket until ctx ends (nil), or one of the
 // mounts or the socket fails.
-func serveControl(ctx context.Context, c Config, reg *registry, boundMount, sharedMount *mountpoint.Mounted) error {
+func serveControl(ctx context.Context, c Config, ctl *control, boundMount, sharedMount *mountpoint.Mounted) error {
 	socket := filepath.Join(c.StateDir, controlName)
 	listener, err := listenControl(socket)
 	if err != nil {
 		return err
 	}
-	ctl := newControl(c.Log, reg)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var wg sync.WaitGroup
 	accepting := make(chan error, 1)
 	wg.Go(func() { accepting <- ctl.serve(listener) })
-	wg.Go(func() { reg.janitor(ctx) })
+	wg.Go(func() { ctl.reg.janitor(ctx) })
 
 	c.Log.Info("serving", "mountpoint", sharedMount.Path(), "bound", boundMount.Path(), "socket", socket)
 	c.Notify("READY=1")

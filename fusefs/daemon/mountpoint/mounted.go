@@ -33,11 +33,16 @@ type Mounted struct {
 // Mount mounts a tree on a prepared mountpoint and serves it. When it fails
 // nothing is mounted.
 func Mount(procRoot, path string, t fusefs.Tree) (*Mounted, error) {
+	return MountAs(fusefs.OurName(), procRoot, path, t)
+}
+
+// MountAs is Mount with another name in the list of mounts.
+func MountAs(name fusefs.MountName, procRoot, path string, t fusefs.Tree) (*Mounted, error) {
 	dev, err := fusefs.OpenDevice()
 	if err != nil {
 		return nil, err
 	}
-	if err := fusefs.MountDevice(dev, path); err != nil {
+	if err := fusefs.MountDeviceAs(name, dev, path); err != nil {
 		return nil, errors.Join(err, dev.Close())
 	}
 	m := &Mounted{procRoot: procRoot, path: path, ended: make(chan struct{})}

@@ -7,8 +7,8 @@
 // A stream socket carries JSON lines: one request, one answer, in turn. A line
 // is one JSON object and a line feed, at most [MaxLine] bytes long.
 //
-//	{"n":1,"op":"register","registration":{"id":"web","cgroup":…,"init_pid":4711,"policy":…,"owned":false}}
-//	{"n":1,"registered":{"dir":"/run/procfs-shim/bound/web","files":["proc/cpuinfo","proc/meminfo"]}}
+//	{"n":1,"op":"register","registration":{"id":"web","container":{"engine":"docker",…},"cgroup":…,"init_pid":4711,"choices":{"swap":"none"},"owned":false}}
+//	{"n":1,"registered":{"dir":"/run/procfs-shim/bound/web","files":["proc/cpuinfo","proc/meminfo"],"policy":…}}
 //
 //	{"n":2,"op":"unregister","id":"web"}
 //	{"n":2}
@@ -16,8 +16,11 @@
 //	{"n":3,"op":"list","after":""}
 //	{"n":3,"containers":[{"id":"web",…}],"more":false}
 //
-//	{"n":4,"op":"dance"}
-//	{"n":4,"error":{"code":"malformed","message":"…"}}
+//	{"n":4,"op":"server"}
+//	{"n":4,"server":{"version":"v1.2.3",…}}
+//
+//	{"n":5,"op":"dance"}
+//	{"n":5,"error":{"code":"malformed","message":"…"}}
 //
 // n is chosen by the client and repeated in the answer, so that an answer
 // whose caller gave up is told from the next one. "list" gives as many
@@ -35,11 +38,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
-
-	"github.com/procfs-shim/procfs-shim/cgroupread"
-	"github.com/procfs-shim/procfs-shim/fusefs"
-	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
 const (
@@ -62,6 +60,7 @@ const (
 	OpRegister   = "register"
 	OpUnregister = "unregister"
 	OpList       = "list"
+	OpServer     = "server"
 )
 
 // The codes of error answers.
@@ -74,51 +73,6 @@ const (
 	CodeDenied    = "denied"    // this peer may not ask
 	CodeInternal  = "internal"  // the server failed
 )
-
-// Registration says which container is to be served.
-type Registration struct {
-	// ID names the container: 1 to 255 of the characters A–Z a–z 0–9 _ . + : @
-	// - and \ (systemd's escapes have it), the first a letter, digit or _.
-	ID string `json:"id"`
-	// Cgroup is the container's cgroup.
-	Cgroup cgroupread.Paths `json:"cgroup"`
-	// InitPID is the container's init process as the server's PID namespace
-	// numbers it.
-	InitPID int `json:"init_pid"`
-	// Policy says how its view is made; the zero value is the default.
-	Policy view.Policy `json:"policy"`
-	// Owned ties the container to the connection that registers it: when that
-	// closes without Unregister, the server kills InitPID.
-	Owned bool `json:"owned"`
-}
-
-// Registered says where a container's files are.
-type Registered struct {
-	// Dir is the absolute directory below which proc/meminfo and the others
-	// are.
-	Dir string `json:"dir"`
-	// Files are the paths below Dir that are bound over the container's own
-	// unless it is told otherwise, for example "proc/meminfo".
-	Files []string `json:"files"`
-	// Shared is the absolute path of the shared tree's mount; a server that has
-	// none leaves it out.
-	Shared string `json:"shared,omitempty"`
-}
-
-// Status is what the server knows of one container.
-type Status struct {
-	ID      string           `json:"id"`
-	Cgroup  cgroupread.Paths `json:"cgroup"`
-	InitPID int              `json:"init_pid"`
-	Dir     string           `json:"dir"`
-	Policy  view.Policy      `json:"policy"`
-	Owned   bool             `json:"owned"`
-	// Errors counts reads that could not be answered with a fresh view, by
-	// cause.
-	Errors map[fusefs.Cause]uint64 `json:"errors,omitempty"`
-	// RegisteredAt is when the server learnt of it.
-	RegisteredAt time.Time `json:"registered_at"`
-}
 
 // Error is an error that the server answered. Its text is the server's.
 type Error struct {
@@ -157,6 +111,7 @@ type Answer struct {
 	Error      *Error      `json:"error,omitempty"`
 	Registered *Registered `json:"registered,omitempty"`
 	Containers []Status    `json:"containers,omitempty"`
+	Server     *Server     `json:"server,omitempty"`
 	More       bool        `json:"more,omitempty"`
 }
 
@@ -192,8 +147,10 @@ func (r Request) check() error {
 		fits = !hasRegistration && hasID && !hasAfter
 	case OpList:
 		fits = !hasRegistration && !hasID
+	case OpServer:
+		fits = !hasRegistration && !hasID && !hasAfter
 	default:
-		return Errorf(CodeMalformed, "request: op %.40q is none of %s, %s, %s", r.Op, OpRegister, OpUnregister, OpList)
+		return Errorf(CodeMalformed, "request: op %.40q is none of %s, %s, %s, %s", r.Op, OpRegister, OpUnregister, OpList, OpServer)
 	}
 	switch {
 	case !fits:
@@ -216,6 +173,9 @@ func (r *Registration) check() error {
 	}
 	if r.Owned && r.InitPID == 1 {
 		return Errorf(CodeInvalid, "container %s: init process 1: the host's init can't be owned", r.ID)
+	}
+	if err := r.Choices.Check(); err != nil {
+		return Errorf(CodeInvalid, "container %s: %v", r.ID, err)
 	}
 	return nil
 }

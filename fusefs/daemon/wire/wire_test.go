@@ -22,10 +22,11 @@ func TestDecodeRequest(t *testing.T) {
 		name, line string
 		code       string // "" for a good one
 	}{
-		{"register", `{"n":1,"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":4711,"policy":{},"owned":true}}`, ""},
+		{"register", `{"n":1,"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":4711,"container":{"engine":"docker","id":"3f","name":"web"},"choices":{"swap":"none","files":"-meminfo"},"owned":true}}`, ""},
 		{"register, fields left out", `{"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":4711}}`, ""},
 		{"unregister", `{"n":2,"op":"unregister","id":"web"}`, ""},
 		{"list", `{"n":3,"op":"list"}`, ""},
+		{"server", `{"n":3,"op":"server"}`, ""},
 		{"list from", `{"n":3,"op":"list","after":"web"}`, ""},
 		{"id as systemd escapes it", `{"op":"unregister","id":"a\\x2db.c:d@e+f_g"}`, ""},
 
@@ -43,6 +44,8 @@ func TestDecodeRequest(t *testing.T) {
 		{"unknown field", `{"op":"list","colour":"red"}`, CodeMalformed},
 		{"unknown field inside", `{"op":"register","registration":{"id":"web","init_pid":2,"colour":"red"}}`, CodeMalformed},
 		{"list with id", `{"op":"list","id":"web"}`, CodeMalformed},
+		{"server with id", `{"op":"server","id":"web"}`, CodeMalformed},
+		{"choice no text", `{"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":2,"choices":{"host-counters":true}}}`, CodeMalformed},
 		{"register without", `{"op":"register"}`, CodeMalformed},
 		{"unregister without", `{"op":"unregister"}`, CodeMalformed},
 		{"unregister with after", `{"op":"unregister","id":"a","after":"b"}`, CodeMalformed},
@@ -58,6 +61,8 @@ func TestDecodeRequest(t *testing.T) {
 		{"no pid", `{"op":"register","registration":{"id":"web",` + cgroup + `}}`, CodeInvalid},
 		{"pid negative", `{"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":-1}}`, CodeInvalid},
 		{"pid too large", `{"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":4194305}}`, CodeInvalid},
+		{"unknown choice", `{"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":2,"choices":{"colour":"red"}}}`, CodeInvalid},
+		{"choice out of range", `{"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":2,"choices":{"swap":"some"}}}`, CodeInvalid},
 		{"host's init owned", `{"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":1,"owned":true}}`, CodeInvalid},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -85,7 +90,7 @@ func TestDecodeRequestKeepsNumber(t *testing.T) {
 }
 
 func FuzzDecodeRequest(f *testing.F) {
-	f.Add([]byte(`{"n":1,"op":"register","registration":{"id":"web","cgroup":{"unified":"/c/web"},"init_pid":4711,"policy":{},"owned":true}}`))
+	f.Add([]byte(`{"n":1,"op":"register","registration":{"id":"web","cgroup":{"unified":"/c/web"},"init_pid":4711,"container":{"engine":"docker","id":"3f","name":"web"},"choices":{"swap":"none","files":"-meminfo"},"owned":true}}`))
 	f.Add([]byte(`{"n":2,"op":"unregister","id":"web"}`))
 	f.Add([]byte(`{"n":3,"op":"list","after":"web"}`))
 	f.Add([]byte(`{"op":"list"} {`))
