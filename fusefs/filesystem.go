@@ -35,7 +35,7 @@ func newFilesystem(t Tree) *filesystem {
 }
 
 // String implements fuse.RawFileSystem.
-func (*filesystem) String() string { return mountSource }
+func (*filesystem) String() string { return OurName().Source }
 
 // status makes a FUSE answer of an error.
 func status(err error) fuse.Status {

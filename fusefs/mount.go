@@ -11,11 +11,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What our mounts are called in /proc/PID/mountinfo.
-const (
-	mountSource = "procfs-shim"
-	mountType   = "fuse.procfs-shim"
-)
+// A MountName is what a mount is called in /proc/PID/mountinfo.
+type MountName struct{ Source, Type string }
+
+// OurName is the name of our mounts.
+func OurName() MountName { return MountName{"procfs-shim", "fuse.procfs-shim"} }
+
+// LXCFSName is LXCFS's, for a shared tree in its place: tools look for it.
+func LXCFSName() MountName { return MountName{"lxcfs", "fuse.lxcfs"} }
 
 // maxRead is the longest READ that the kernel sends, in bytes: what cat(1)
 // reads at once. Longer read(2)s are split.
@@ -46,7 +49,10 @@ func OpenDevice() (*os.File, error) {
 // noexec, readable for all users as far as the files' modes allow, which the
 // kernel checks. Nobody needs to serve it yet: readers wait until somebody does
 // (see Serve). To undo it, unmount target.
-func MountDevice(dev *os.File, target string) error {
+func MountDevice(dev *os.File, target string) error { return MountDeviceAs(OurName(), dev, target) }
+
+// MountDeviceAs is MountDevice with another name.
+func MountDeviceAs(name MountName, dev *os.File, target string) error {
 	options := strings.Join([]string{
 		fmt.Sprintf("fd=%d", dev.Fd()),
 		fmt.Sprintf("rootmode=%o", unix.S_IFDIR|0o555),
@@ -59,7 +65,7 @@ func MountDevice(dev *os.File, target string) error {
 		fmt.Sprintf("max_read=%d", maxRead),
 	}, ",")
 	const flags = unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	if err := unix.Mount(mountSource, target, mountType, flags, options); err != nil {
+	if err := unix.Mount(name.Source, target, name.Type, flags, options); err != nil {
 		return fmt.Errorf("mount: %s: %w", target, err)
 	}
 	return nil

@@ -121,7 +121,7 @@ func options(log *slog.Logger) *fuse.MountOptions {
 	logger := slog.NewLogLogger(log.With("from", "go-fuse").Handler(), slog.LevelDebug)
 	var panics sync.Once
 	return &fuse.MountOptions{
-		Name: mountSource, FsName: mountSource,
+		Name: OurName().Source, FsName: OurName().Source,
 		MaxWrite:                maxRead,
 		MaxInflightRequestBytes: maxInFlight * (maxRead + 8<<10),
 		Logger:                  logger,

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/hostread"
@@ -26,7 +27,8 @@ type Shared struct {
 	views    nodes
 	locator  *locate.Locator
 	handles  *snapshot.Table
-	failures failures // of readers that could not be located
+	failures failures    // of readers that could not be located
+	asHost   atomic.Bool // see ShowHost
 
 	mu      sync.Mutex
 	policy  view.Policy
@@ -64,6 +66,18 @@ func (s *Shared) SetPolicy(p view.Policy) {
 	}
 }
 
+// ShowHost shows every reader the host itself, as to a reader in the root
+// cgroup, or each its own container again, from the next rendering on.
+func (s *Shared) ShowHost(on bool) { s.asHost.Store(on) }
+
+// whose is the cgroup whose view this reader is to see.
+func (s *Shared) whose(reader uint32) (cgroupread.Paths, error) {
+	if s.asHost.Load() {
+		return s.host.layout.OfDir("/")
+	}
+	return s.locator.Locate(reader)
+}
+
 // Errors returns how many readers could not be located, by cause.
 func (s *Shared) Errors() map[Cause]uint64 { return s.failures.all() }
 
@@ -99,7 +113,7 @@ func (s *Shared) measure(_ uint64, f *File, reader uint32) (int, error) {
 
 // show makes the text that this reader is to see, and says of which container.
 func (s *Shared) show(f *File, reader uint32) (*snapshot.Snapshot, *container, error) {
-	paths, err := s.locator.Locate(reader)
+	paths, err := s.whose(reader)
 	if err != nil {
 		s.failures.count(err, f.Path, "an error")
 		return nil, nil, err
