@@ -15,8 +15,8 @@ import (
 // Cgroup is an open handle on one container's cgroup: it reads limits and usage
 // of the cgroup and its ancestors, and notices when it is deleted. Its methods
 // may be called at the same time. It holds one descriptor for each hierarchy in
-// use: one on v2, up to four on v1, and two more once CPU time and I/O were
-// asked for.
+// use: one on v2, up to four on v1, and up to three more once CPU time, I/O and
+// pressure were asked for.
 type Cgroup struct {
 	paths  Paths
 	passes *branch.Pool

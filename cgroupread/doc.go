@@ -10,6 +10,16 @@
 //	cg, err := layout.Open(paths)                    // a handle that notices deletion
 //	chain, err := cg.Memory()                        // limits and usage of each level
 //
+// All that can be read is a method of [Reader], which notes the texts in a
+// [Record] if it was given one: what a number was made from can be told later.
+//
+//	var record cgroupread.Record
+//	err := cg.Reader(&record).CPUTime(&time)
+//	record.Each(func(path string, text []byte) { … })
+//
+// Package branch opens and reads the files, package cgroupfile parses them; what
+// is here is where they are, and which of them say what.
+//
 // # Words
 //
 // A hierarchy is one tree of cgroups: v2 has one for everything, v1 one per

@@ -48,6 +48,9 @@ func (r *Record) Each(f func(path string, text []byte)) {
 	}
 }
 
+// Size is how much memory the record keeps for texts, in bytes.
+func (r *Record) Size() int { return cap(r.text) }
+
 // add notes a file; a nil text says that it wasn't there. A nil record takes
 // nothing.
 func (r *Record) add(b *Branch, l *Level, name string, text []byte) {
