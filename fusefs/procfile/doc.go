@@ -16,8 +16,13 @@
 //     [CPUInfo] allocates one string per parse and nothing per view: its text
 //     is shared between all values made from it.
 //
+// Files that no view edits number by number are kept as text, of which a view
+// takes the part that it shows: [Swaps] and [Slabinfo] their heading, [Pressure]
+// its form, [Stat] the counters after the CPUs.
+//
 // Numbers are bytes and plain counts. The kB that /proc/meminfo prints (which
-// are KiB) exist only inside this package.
+// are KiB) exist only inside this package. CPU times are [Ticks], which sums over
+// many CPUs need; [TicksOf] makes them.
 //
 // A file that can't be what its name says gives a [*ParseError], which names the
 // file and the line and quotes the input. Nothing is guessed: a row that this

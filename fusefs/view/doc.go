@@ -8,10 +8,11 @@
 //	cgroup files ─ cgroupread ────┘
 //
 // Each file that the container reads has a function of its own: [VisibleCPUs]
-// decides which CPUs there are, once for all files; [CPUInfo] and [Meminfo] make
-// one file each. The functions are pure: same input, same output, no I/O, no
+// decides which CPUs there are, once for all files; [CPUInfo], [Meminfo],
+// [StatInto], [Uptime] and the others make one file each. /proc/loadavg has no
+// function: a [procfile.Loadavg] is made of a sample of the container's tasks alone. The functions are pure: same input, same output, no I/O, no
 // clock. They may be called from any number of goroutines, and those with a
-// destination (MeminfoInto, CPUInfoInto) allocate nothing once their destination
+// destination (MeminfoInto, StatInto) allocate nothing once their destination
 // has grown.
 //
 // Vocabulary: a container's cgroup and its ancestors, without the root, are its
@@ -24,5 +25,5 @@
 // than its whole, so that what tools subtract ("used" of free(1)) can't become
 // negative.
 //
-// Units are bytes and CPU numbers.
+// Units are bytes, [time.Duration] and CPU numbers.
 package view
