@@ -93,6 +93,10 @@ func (b *Branch) Close() error {
 	return nil
 }
 
+// Inode is the inode number of level 0's directory: another one for a cgroup made
+// anew under an old name.
+func (b *Branch) Inode() uint64 { return b.ino }
+
 // Cut drops the levels from n on, before anybody else reads the branch.
 func (b *Branch) Cut(n int) { b.Levels = b.Levels[:n] }
 
