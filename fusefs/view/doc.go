@@ -9,11 +9,11 @@
 //
 // Each file that the container reads has a function of its own: [VisibleCPUs]
 // decides which CPUs there are, once for all files; [CPUInfo], [Meminfo],
-// [StatInto], [Uptime] and the others make one file each. /proc/loadavg has no
-// function: a [procfile.Loadavg] is made of a sample of the container's tasks alone. The functions are pure: same input, same output, no I/O, no
-// clock. They may be called from any number of goroutines, and those with a
-// destination (MeminfoInto, StatInto) allocate nothing once their destination
-// has grown.
+// [StatInto], [Uptime] and the others make one file each. /proc/loadavg has none: a
+// [procfile.Loadavg] is made of a sample of the container's tasks alone. The
+// functions are pure: same input, same output, no I/O, no clock. They may be called
+// from any number of goroutines, and those with a destination (MeminfoInto,
+// StatInto) allocate nothing once their destination has grown.
 //
 // Vocabulary: a container's cgroup and its ancestors, without the root, are its
 // chain; every level of it limits the container, so an effective limit is the
