@@ -66,28 +66,33 @@ func (s *Swaps) CopyHeadings(src *Swaps) {
 // Areas returns the number of lines after the headings.
 func (s *Swaps) Areas() int { return bytes.Count(s.text[s.headings:], []byte{'\n'}) }
 
-// Add adds the line of an area as the kernel that wrote the headings would, in kB,
-// rounded down.
+// Add adds the line of an area as the kernel that wrote the headings would.
 func (s *Swaps) Add(area SwapArea) {
-	const column = 40 // of the type, which a longer name pushes to the right
-	const threeTabs = 10000000
 	wide := bytes.Contains(s.text[:s.headings], []byte("Size\t\tUsed"))
-	dst := append(s.text, area.Name...)
-	dst = appendBlanks(dst, max(1, column-len(area.Name)))
-	dst = append(dst, area.Type...)
-	if len(area.Type) < len("partition")-1 {
+	s.text = area.append(s.text, wide)
+}
+
+// append writes the line, sizes in kB, rounded down. wide says that it is 5.10 or
+// later, where small numbers take one tab more.
+func (a *SwapArea) append(dst []byte, wide bool) []byte {
+	const typeColumn = 40    // a longer name pushes the type to the right
+	const twoTabs = 10000000 // below it
+	dst = append(dst, a.Name...)
+	dst = appendBlanks(dst, max(1, typeColumn-len(a.Name)))
+	dst = append(dst, a.Type...)
+	if len(a.Type) < len("partition")-1 {
 		dst = append(dst, '\t')
 	}
-	for _, size := range [...]uint64{area.Size / kB, area.Used / kB} {
+	for _, size := range [...]uint64{a.Size / kB, a.Used / kB} {
 		dst = append(dst, '\t')
-		dst = strconv.AppendUint(dst, size, 10)
-		if wide && size < threeTabs {
+		dst = appendRight(dst, size, 0)
+		if wide && size < twoTabs {
 			dst = append(dst, '\t')
 		}
 	}
 	dst = append(dst, '\t')
-	dst = strconv.AppendInt(dst, int64(area.Priority), 10)
-	s.text = append(dst, '\n')
+	dst = strconv.AppendInt(dst, int64(a.Priority), 10)
+	return append(dst, '\n')
 }
 
 // Append appends the file's text to dst.

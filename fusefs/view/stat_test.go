@@ -43,9 +43,9 @@ softirq 1418 0 228
 `
 
 // column makes a column of times in milliseconds.
-func column(cpu int, visible bool, user, system, idle, steal time.Duration) cputime.Column {
-	const ms = time.Millisecond
-	return cputime.Column{CPU: cpu, Visible: visible, User: user * ms, System: system * ms, Idle: idle * ms, Steal: steal * ms}
+func column(cpu int, visible bool, user, system, idle, steal int64) cputime.Column {
+	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
+	return cputime.Column{CPU: cpu, Visible: visible, User: ms(user), System: ms(system), Idle: ms(idle), Steal: ms(steal)}
 }
 
 func TestStat(t *testing.T) {
@@ -161,7 +161,7 @@ func TestCapturedStat(t *testing.T) {
 			}
 			var columns []cputime.Column
 			for _, id := range online.IDs() {
-				n := time.Duration(id)
+				n := int64(id)
 				columns = append(columns, column(id, id > 0, 1000+n, 500*n, 100000-510*n, 9*n))
 			}
 			var dst procfile.Stat
