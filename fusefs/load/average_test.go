@@ -14,7 +14,7 @@ import (
 // precision, with the kernel's own numbers, so that neither an overflow nor a
 // slip in ours is in both.
 func kernelStep(load uint64, exp int64, tasks uint64) uint64 {
-	n := func(v int64) *big.Int { return big.NewInt(v) }
+	n := big.NewInt
 	before, active := new(big.Int).SetUint64(load), new(big.Int).SetUint64(tasks)
 	active.Mul(active, n(2048))
 	sum := new(big.Int).Mul(before, n(exp))

@@ -32,7 +32,7 @@ func BenchmarkRead(b *testing.B) {
 func BenchmarkPass(b *testing.B) {
 	for _, n := range []int{1, 10, 100} {
 		b.Run(strconv.Itoa(n), func(b *testing.B) {
-			tids := make(real, n)
+			tids := make(existing, n)
 			for i := range tids {
 				tids[i] = os.Getpid()
 			}
@@ -54,7 +54,7 @@ func Benchmark500(b *testing.B) {
 	e := benchEngine(b)
 	containers := make([]*Container, 500)
 	for i := range containers {
-		containers[i] = e.Watch(real{1, 1, 1, 1, 1}, 1, time.Time{})
+		containers[i] = e.Watch(existing{1, 1, 1, 1, 1}, 1, time.Time{})
 	}
 	b.ReportAllocs()
 	for b.Loop() {

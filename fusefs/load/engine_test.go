@@ -103,7 +103,7 @@ func TestPause(t *testing.T) {
 
 // A sample is at most as old as stated, and whole.
 func TestFreshness(t *testing.T) {
-	watched(t, time.Hour, func(t *testing.T, h *host, c *Container) {
+	watched(t, time.Hour, func(t *testing.T, _ *host, c *Container) {
 		for step := range 2000 {
 			s := read(t, c)
 			if age := time.Since(s.At); age > fresh {
@@ -126,7 +126,7 @@ func TestReadsBetweenSamples(t *testing.T) {
 
 // However the reads fall, the steps are as many as there were periods.
 func TestStepsKeepTime(t *testing.T) {
-	watched(t, 0, func(t *testing.T, h *host, c *Container) {
+	watched(t, 0, func(t *testing.T, _ *host, c *Container) {
 		begun := time.Now()
 		steps := averages{}
 		for i := range 400 {

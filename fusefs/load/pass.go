@@ -3,6 +3,7 @@
 package load
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"time"
@@ -158,7 +159,7 @@ func (l *looker) isFrozen(tid int) bool {
 	if !ok {
 		return false
 	}
-	if string(path) != string(l.asked) || len(l.asked) == 0 {
+	if !bytes.Equal(path, l.asked) {
 		l.asked = append(l.asked[:0], path...)
 		l.name = append(append(l.name[:0], '.'), path...)
 		l.name = append(l.name, "/freezer.state"...)

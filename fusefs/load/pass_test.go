@@ -249,15 +249,15 @@ func TestOnePassForAll(t *testing.T) {
 	expectPasses(t, h, 1)
 }
 
-// real lists tasks that exist: those of this process.
-type real []int
+// existing lists tasks that there are: those of this process.
+type existing []int
 
-func ownTasks(t testing.TB) real {
+func ownTasks(t testing.TB) existing {
 	entries, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var tids real
+	var tids existing
 	for _, entry := range entries {
 		tid, err := strconv.Atoi(entry.Name())
 		if err != nil {
@@ -268,7 +268,7 @@ func ownTasks(t testing.TB) real {
 	return tids
 }
 
-func (r real) Tasks(dst []int, _ int) ([]int, bool, error) { return append(dst, r...), true, nil }
+func (e existing) Tasks(dst []int, _ int) ([]int, bool, error) { return append(dst, e...), true, nil }
 
 func TestRealTasks(t *testing.T) {
 	e, err := New(Config{Proc: "/proc", Now: time.Now})

@@ -38,7 +38,7 @@ func (d directory) close() error {
 }
 
 // read reads the beginning of a file below d into buf.
-func (d directory) read(name []byte, buf []byte) ([]byte, error) {
+func (d directory) read(name, buf []byte) ([]byte, error) {
 	// The path of a system call is a string of its own: the only allocation.
 	fd, err := openat(d.fd, string(name), unix.O_RDONLY)
 	if err != nil {
