@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,8 @@ const (
 )
 
 func main() {
-	if len(os.Args) > 1 {
+	asLXCFS := filepath.Base(os.Args[0]) == lxcfsCommand
+	if len(os.Args) > 1 && !asLXCFS {
 		switch os.Args[1] {
 		case initCommand:
 			os.Exit(runInit())
@@ -41,14 +43,20 @@ func main() {
 			os.Exit(runOwnServer())
 		}
 	}
-	os.Exit(runCLI())
+	args := os.Args[1:]
+	if asLXCFS {
+		args = append([]string{lxcfsCommand}, args...)
+	}
+	os.Exit(runCLI(args))
 }
 
-// runCLI executes the command line and gives the program's exit status.
-func runCLI() int {
+// runCLI executes a command line and gives the program's exit status.
+func runCLI(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
-	err := newRootCommand().ExecuteContext(ctx)
+	root := newRootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
 	}
@@ -105,6 +113,7 @@ memory of the whole host.
 	root.AddCommand(
 		newRunCommand(),
 		newServeCommand(),
+		newLXCFSCommand(),
 		newMountCommand(),
 		newUnmountCommand(),
 		newStatusCommand(),

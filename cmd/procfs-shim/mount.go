@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -97,9 +95,9 @@ func (m mounter) mount(ctx context.Context, f *discover.Finder, c discover.Conta
 			return err
 		}
 		if m.widen {
-			m.files = withCovered(m.files, theirs)
+			m.files = attach.WithCovered(m.files, allFiles(), theirs)
 		}
-		if m.onlyLXCFS && !touches(theirs, destinations(m.files)) {
+		if m.onlyLXCFS && !attach.Touches(theirs, destinations(m.files)) {
 			return nil
 		}
 	}
@@ -162,7 +160,7 @@ func (m mounter) cover(ctx context.Context, process *attach.Process, reg daemon.
 	if !m.replace {
 		return process.Attach(ctx, trees)
 	}
-	if touches(theirs, []string{attach.LXCFSTree}) {
+	if attach.Touches(theirs, []string{attach.LXCFSTree}) {
 		whole, err := attach.OpenWhole(reg.Shared)
 		if err != nil {
 			return nil, err
@@ -193,26 +191,6 @@ func (m mounter) foretell(c discover.Container, theirs []attach.Mounted) {
 
 // places are where mount puts something when LXCFS has something there.
 func (m mounter) places() []string { return append(destinations(m.files), attach.LXCFSTree) }
-
-// touches says whether any of LXCFS's mounts makes room for one at a destination.
-func touches(theirs []attach.Mounted, destinations []string) bool {
-	return slices.ContainsFunc(theirs, func(t attach.Mounted) bool { return t.Fate(destinations) != attach.Left })
-}
-
-// withCovered adds the served files that LXCFS's mounts cover, if the kernel
-// has them.
-func withCovered(files []string, theirs []attach.Mounted) []string {
-	for _, f := range allFiles() {
-		covers := func(t attach.Mounted) bool { return t.Covers("/" + f) }
-		if slices.Contains(files, f) || !slices.ContainsFunc(theirs, covers) {
-			continue
-		}
-		if _, err := os.Lstat("/" + f); err == nil {
-			files = append(slices.Clone(files), f)
-		}
-	}
-	return files
-}
 
 // warnOfNesting says what the container loses: a procfs that is covered
 // anywhere can't be mounted anew in a nested user namespace.

@@ -9,13 +9,10 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
@@ -47,6 +44,10 @@ type Config struct {
 	// Reload is asked for other rules when SIGHUP comes; an error is logged and
 	// changes nothing. nil leaves the signal alone.
 	Reload func() (policy.Rules, error)
+	// LXCFS has the shared tree take LXCFS's place: with its name in mount tables,
+	// and its signals. SIGUSR1 is SIGHUP, and SIGUSR2 shows all readers the host,
+	// sent again each its own container.
+	LXCFS bool
 	// Version and ConfigPath are for those who ask the server about itself.
 	Version, ConfigPath string
 	Log                 *slog.Logger
@@ -90,11 +91,10 @@ func Run(ctx context.Context, c Config) (err error) {
 	if c.Notify == nil {
 		c.Notify = notifier(os.Getenv("NOTIFY_SOCKET"), c.Log)
 	}
-	hangups := make(chan os.Signal, 1)
-	if c.Reload != nil {
-		signal.Notify(hangups, unix.SIGHUP)
-		defer signal.Stop(hangups)
-	}
+	hangups, stopHangups := c.hangups()
+	defer stopHangups()
+	toggles, stopToggles := c.toggles()
+	defer stopToggles()
 	layout, err := cgroupread.Detect(c.Proc)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	defer func() { err = errors.Join(err, boundMount.Unmount()) }()
 	shared := fusefs.NewShared(host, locate.New(c.Proc, layout))
 	shared.SetPolicy(c.Rules.Default().Policy())
-	sharedMount, err := mountpoint.Mount(c.Proc, sharedPath, shared)
+	sharedMount, err := mountpoint.MountAs(c.sharedName(), c.Proc, sharedPath, shared)
 	if err != nil {
 		return err
 	}
@@ -161,6 +161,7 @@ func Run(ctx context.Context, c Config) (err error) {
 			shared.SetPolicy(r.Default().Policy())
 		})
 	})
+	wg.Go(func() { c.toggle(ctx, toggles, shared.ShowHost) })
 	err = serveControl(ctx, c, ctl, boundMount, sharedMount)
 	cancel()
 	wg.Wait()

@@ -5,6 +5,7 @@ package attach
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -39,12 +40,6 @@ func LXCFS(procRoot string, pid int) ([]Mounted, error) {
 	return listed(table, func(m *mountinfo.Info) bool { return isLXCFS(m) || isWhole(m) }), nil
 }
 
-// Covers says whether the mount lies over the file dst, an absolute path in the
-// container, or over a directory below /proc or /sys in which it is.
-func (m Mounted) Covers(dst string) bool {
-	return m.Destination == dst || m.isAbove(dst)
-}
-
 func (m Mounted) isAbove(dst string) bool {
 	return checkDestination(m.Destination) == nil && strings.HasPrefix(dst, m.Destination+"/")
 }
@@ -60,6 +55,27 @@ func (m Mounted) Fate(destinations []string) Action {
 	default:
 		return Left
 	}
+}
+
+// Touches says whether any of LXCFS's mounts makes room when Replace is given
+// trees for these destinations.
+func Touches(lxcfs []Mounted, destinations []string) bool {
+	return slices.ContainsFunc(lxcfs, func(m Mounted) bool { return m.Fate(destinations) != Left })
+}
+
+// WithCovered adds to files, paths without their first "/", those of served that
+// LXCFS's mounts lie over and the kernel has.
+func WithCovered(files, served []string, lxcfs []Mounted) []string {
+	files = slices.Clone(files)
+	for _, f := range served {
+		if slices.Contains(files, f) || !Touches(lxcfs, []string{"/" + f}) {
+			continue
+		}
+		if _, err := os.Lstat("/" + f); err == nil {
+			files = append(files, f)
+		}
+	}
+	return files
 }
 
 // Replace is Attach that leaves nothing of LXCFS where the trees go: its mounts

@@ -56,13 +56,13 @@ func TestLXCFS(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	for path, want := range map[string]bool{
-		"/proc/meminfo": true, "/proc/pressure/io": true, "/proc/pressure": true, "/proc/pressures": false,
-		"/sys/devices/system/cpu/offline": true, "/proc/stat": false, "/var/lib/lxcfs/proc/stat": false,
-	} {
-		if got := slices.ContainsFunc(mounts, func(m Mounted) bool { return m.Covers(path) }); got != want {
-			t.Errorf("%s is covered by LXCFS: %v", path, got)
-		}
+	served := []string{"proc/meminfo", "proc/stat", "proc/uptime", "proc/pressure/none", "sys/devices/system/cpu/online", "sys/devices/system/cpu/possible"}
+	if diff := cmp.Diff([]string{"proc/stat", "proc/meminfo", "proc/uptime", "sys/devices/system/cpu/online", "sys/devices/system/cpu/possible"},
+		WithCovered([]string{"proc/stat", "proc/meminfo"}, served, mounts)); diff != "" {
+		t.Error(diff)
+	}
+	if Touches(mounts, []string{"/proc/stat", "/proc/pressures", "/var/lib/lxcfs/proc/stat"}) || !Touches(mounts, []string{"/proc/stat", LXCFSTree}) {
+		t.Error("what is touched")
 	}
 }
 
