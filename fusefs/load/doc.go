@@ -52,10 +52,14 @@
 // number (Linux 6.18). status also has the PID that the container knows.
 //
 // Tasks are looked at for at most 5 ms, less where many containers are read, and
-// at most 1024 of them, but always at 32. Listing TIDs costs 0.5 µs for each;
-// a reader's pass asks for at most 8192 (on v1 the kernel makes the whole list
-// all the same), the goroutine's for 131,072. Beyond these a
-// container's tasks aren't counted until the next pass, or at all.
+// at most 1024 of them, but always at 32. To list them comes on top, 0.4 µs for
+// each TID on v2, 0.6 on v1: nothing for most containers, 13 ms for one of 20,000
+// threads. So a pass that a reader waits for asks for at most 32,768 TIDs (v1's
+// kernel makes the whole list all the same), the goroutine's for 131,072. A
+// container's tasks beyond these aren't counted until the next pass, or at all.
+//
+// 500 containers of 5 tasks take 33 ms each 5 s if somebody reads all of them,
+// and nothing at all if nobody does.
 //
 // # The error
 //

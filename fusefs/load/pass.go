@@ -17,7 +17,7 @@ const (
 	passTasks = 1024                 // to look at
 	leastSeen = 32                   // tasks that are looked at however late it is
 
-	listedForReader = 8192    // TIDs: some 4 ms
+	listedForReader = 1 << 15 // TIDs: some 15 ms
 	listedInSweep   = 1 << 17 // TIDs: some 60 ms and 1 MiB
 )
 
