@@ -35,6 +35,21 @@ func (g *registry) answer(e *entry) Registered {
 	return Registered{Dir: e.dir, Files: g.files(c), Policy: c.Policy(), Shared: g.shared}
 }
 
+// resolve is what register would answer to r, less the directory.
+func (g *registry) resolve(r Registration) Registered {
+	g.mu.Lock()
+	c, own := r.Container, r.Choices
+	if e := g.entries[r.ID]; e != nil && sameContainer(e.reg, r) {
+		own = own.Over(e.chosen.choices)
+		if c == (policy.Subject{}) {
+			c = e.chosen.container
+		}
+	}
+	inForce := g.rules.For(c, own)
+	g.mu.Unlock()
+	return Registered{Files: g.files(inForce), Policy: inForce.Policy(), Shared: g.shared}
+}
+
 // choose lays what r chooses over what was chosen for e before. A newer name
 // counts: users rename containers.
 func (g *registry) choose(e *entry, r Registration) {

@@ -178,3 +178,83 @@ func TestHostHas(t *testing.T) {
 		}
 	}
 }
+
+// TestByInit: a container keeps the id that the server knows it by, loses it when
+// it has moved, and what resolve answers register does.
+func TestByInit(t *testing.T) {
+	_, tree, dir := startControl(t)
+	client := dial(t, dir)
+	r := Registration{ID: "first", Cgroup: cgroupOf(t, "/a"), InitPID: pidOf(livingProcess(t)), Choices: policy.Choices{"swap": "none"}}
+	same := func(step string) {
+		t.Helper()
+		resolved, err := client.ResolveInit(t.Context(), r)
+		if err != nil {
+			t.Fatalf("%s: %v", step, err)
+		}
+		got, err := client.RegisterInit(t.Context(), r)
+		if err != nil {
+			t.Fatalf("%s: %v", step, err)
+		}
+		if resolved.Dir != "" || resolved.Policy != got.Policy || !slices.Equal(resolved.Files, got.Files) {
+			t.Errorf("%s: resolved %+v, registered %+v", step, resolved, got)
+		}
+	}
+	ids := func(step string, want ...string) {
+		t.Helper()
+		list, err := client.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, s := range list {
+			got = append(got, s.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: registered are %q, want %q", step, got, want)
+		}
+	}
+	if _, err := client.ResolveInit(t.Context(), r); err != nil || tree.count() != 0 {
+		t.Errorf("resolve: %v, %d in the tree", err, tree.count())
+	}
+	same("first")
+	r.ID, r.Choices = "second", policy.Choices{"cpu-view": "host"}
+	same("again, by another id")
+	ids("again", "first")
+	if got := tree.policyOf("first"); got != (view.Policy{Swap: view.SwapNone, CPUView: view.CPUViewHost}) {
+		t.Errorf("in the tree: %+v", got)
+	}
+	r.Cgroup = cgroupOf(t, "/b")
+	same("moved")
+	ids("moved", "second")
+	if err := client.UnregisterInit(t.Context(), r.InitPID); err != nil {
+		t.Fatal(err)
+	}
+	ids("unregistered")
+	if err := client.UnregisterInit(t.Context(), r.InitPID); err != nil {
+		t.Errorf("unregistered twice: %v", err)
+	}
+}
+
+func TestOwnViews(t *testing.T) {
+	dir := t.TempDir()
+	if _, ok, err := ReadOwnViews(dir); ok || err != nil {
+		t.Errorf("nothing written: %v, %v", ok, err)
+	}
+	want := OwnViews{Device: "0:42", Policy: view.Policy{Swap: view.SwapNone}, Choices: policy.Choices{"swap": "none"}}
+	if err := WriteOwnViews(dir, want); err != nil {
+		t.Fatal(err)
+	}
+	got, ok, err := ReadOwnViews(dir)
+	if !ok || err != nil || got.Device != want.Device || got.Policy != want.Policy || got.Choices.String() != "swap=none" {
+		t.Errorf("read: %+v, %v, %v", got, ok, err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, ownViewsName), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := ReadOwnViews(dir); err == nil || !strings.Contains(err.Error(), ownViewsName) {
+		t.Errorf("half a file: %v", err)
+	}
+	if err := WriteOwnViews(dir+"/none", want); err == nil {
+		t.Error("written where no directory is")
+	}
+}

@@ -21,6 +21,8 @@ import (
 // ErrNotRunning says that no server listens in the state directory.
 var ErrNotRunning = errors.New("no server is running")
 
+var errIncomplete = errors.New("control socket: the server's answer is incomplete")
+
 // connectLimit bounds the wait for a server that is stopped or overrun.
 const connectLimit = 5 * time.Second
 
@@ -65,7 +67,7 @@ func (c *Client) Register(ctx context.Context, r Registration) (Registered, erro
 		return Registered{}, err
 	}
 	if a.Registered == nil {
-		return Registered{}, errors.New("control socket: the server's answer to register is incomplete")
+		return Registered{}, errIncomplete
 	}
 	return *a.Registered, nil
 }
@@ -100,7 +102,7 @@ func (c *Client) Server(ctx context.Context) (Server, error) {
 		return Server{}, err
 	}
 	if a.Server == nil {
-		return Server{}, errors.New("control socket: the server's answer to server is incomplete")
+		return Server{}, errIncomplete
 	}
 	return *a.Server, nil
 }

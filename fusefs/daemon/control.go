@@ -249,6 +249,9 @@ func (c *control) perform(s *session, r wire.Request, a *wire.Answer) (err error
 		}
 		s.owns = s.owns || r.Registration.Owned
 		a.Registered = &registered
+	case wire.OpResolve:
+		resolved := c.reg.resolve(*r.Registration)
+		a.Registered = &resolved
 	case wire.OpUnregister:
 		c.reg.unregister(s, r.ID)
 	case wire.OpServer:

@@ -22,6 +22,9 @@
 //	{"n":5,"op":"dance"}
 //	{"n":5,"error":{"code":"malformed","message":"…"}}
 //
+// "resolve" is answered as "register" would be, and changes nothing; the answer
+// has no directory.
+//
 // n is chosen by the client and repeated in the answer, so that an answer
 // whose caller gave up is told from the next one. "list" gives as many
 // containers as fit one line, sorted by id, from the first one after "after";
@@ -58,6 +61,7 @@ const (
 // The operations.
 const (
 	OpRegister   = "register"
+	OpResolve    = "resolve"
 	OpUnregister = "unregister"
 	OpList       = "list"
 	OpServer     = "server"
@@ -141,7 +145,7 @@ func (r Request) check() error {
 	hasRegistration, hasID, hasAfter := r.Registration != nil, r.ID != "", r.After != ""
 	var fits bool
 	switch r.Op {
-	case OpRegister:
+	case OpRegister, OpResolve:
 		fits = hasRegistration && !hasID && !hasAfter
 	case OpUnregister:
 		fits = !hasRegistration && hasID && !hasAfter
@@ -150,7 +154,7 @@ func (r Request) check() error {
 	case OpServer:
 		fits = !hasRegistration && !hasID && !hasAfter
 	default:
-		return Errorf(CodeMalformed, "request: op %.40q is none of %s, %s, %s, %s", r.Op, OpRegister, OpUnregister, OpList, OpServer)
+		return Errorf(CodeMalformed, "request: op %.40q is none of %s, %s, %s, %s, %s", r.Op, OpRegister, OpResolve, OpUnregister, OpList, OpServer)
 	}
 	switch {
 	case !fits:

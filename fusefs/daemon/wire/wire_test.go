@@ -24,6 +24,8 @@ func TestDecodeRequest(t *testing.T) {
 	}{
 		{"register", `{"n":1,"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":4711,"container":{"engine":"docker","id":"3f","name":"web"},"choices":{"swap":"none","files":"-meminfo"},"owned":true}}`, ""},
 		{"register, fields left out", `{"op":"register","registration":{"id":"web",` + cgroup + `,"init_pid":4711}}`, ""},
+		{"resolve", `{"n":1,"op":"resolve","registration":{"id":"web",` + cgroup + `,"init_pid":4711}}`, ""},
+		{"resolve without", `{"op":"resolve","id":"web"}`, CodeMalformed},
 		{"unregister", `{"n":2,"op":"unregister","id":"web"}`, ""},
 		{"list", `{"n":3,"op":"list"}`, ""},
 		{"server", `{"n":3,"op":"server"}`, ""},
