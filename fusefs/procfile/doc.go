@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package procfile turns the text of files below /proc into values and back.
+// Package procfile turns the text of files below /proc, and of those of NUMA nodes
+// below /sys, into values and back.
 //
 // Each file has a parser and an append function of its own, in a Go file named
 // after the kernel's: meminfo.go, cpuinfo.go. Three rules hold for all of them:

@@ -18,7 +18,7 @@
 // Vocabulary: a container's cgroup and its ancestors, without the root, are its
 // chain; every level of it limits the container, so an effective limit is the
 // smallest of the chain. A view differs from the host's file in values and in
-// which CPUs appear, never in form: no row is added, dropped or moved.
+// which CPUs, nodes and disks appear, never in form: no row is added or moved.
 //
 // Two rules run through every number. Subtractions saturate at 0, for cgroup
 // files aren't read in one instant and lag one another. And no part is larger

@@ -381,3 +381,25 @@ func BenchmarkNodeMeminfo(b *testing.B) {
 		buf = dst.Append(buf[:0])
 	}
 }
+
+// The text of a node's lists and maps can be anything.
+func FuzzNodeTexts(f *testing.F) {
+	for _, text := range []string{"0-31\n", "ffffffff,00000000\n", "10 20\n", "10 20 30", "\n", "", "0-99999999", "3,,\x00"} {
+		f.Add([]byte(text), uint16(1), uint16(40))
+	}
+	f.Fuzz(func(t *testing.T, text []byte, a, b uint16) {
+		shown := cpulist.Of(int(a), int(b))
+		if got := AppendCPUMap(nil, text, shown); len(got) != len(text) {
+			t.Fatalf("cpumap %q became %q", text, got)
+		}
+		if got, err := AppendList(nil, text, shown); err == nil {
+			if set := list(t, string(got)); !set.Minus(shown).IsEmpty() {
+				t.Fatalf("list %q became %q", text, got)
+			}
+		}
+		got := AppendNodeDistance(nil, text, cpulist.Range(0, 63), shown)
+		if fields := len(strings.Fields(string(got))); fields > shown.Len() || !strings.HasSuffix(string(got), "\n") {
+			t.Fatalf("distance %q became %q", text, got)
+		}
+	})
+}
