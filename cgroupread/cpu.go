@@ -3,6 +3,8 @@
 package cgroupread
 
 import (
+	"errors"
+
 	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
@@ -147,6 +149,9 @@ func quota(p *branch.Pass, l *branch.Level) limits.Quota {
 		return limits.Quota{}
 	}
 	q, err := cgroupfile.ParseCFS(quota, period)
+	if errors.Is(err, cgroupfile.ErrPeriod) {
+		p.Fail(l, periodFile, err)
+	}
 	p.Fail(l, quotaFile, err)
 	return q
 }

@@ -23,7 +23,8 @@ func ParseCPUMax(text []byte) (limits.Quota, error) {
 	return parseQuota(text, quota, period)
 }
 
-// ParseCFS reads v1's cpu.cfs_quota_us, −1 for none, and cpu.cfs_period_us.
+// ParseCFS reads v1's cpu.cfs_quota_us, −1 for none, and cpu.cfs_period_us. An
+// error is about the first file, unless it is [ErrPeriod].
 func ParseCFS(quotaText, periodText []byte) (limits.Quota, error) {
 	quota, period := bytes.TrimSpace(quotaText), bytes.TrimSpace(periodText)
 	if bytes.HasPrefix(quota, []byte("-")) {
@@ -36,7 +37,7 @@ func ParseCFS(quotaText, periodText []byte) (limits.Quota, error) {
 func parseQuota(line, quota, period []byte) (limits.Quota, error) {
 	p, err := parseUint(period)
 	if err != nil || p == 0 {
-		return limits.Quota{}, lineError(1, period, errPeriod)
+		return limits.Quota{}, lineError(1, period, ErrPeriod)
 	}
 	if quota == nil {
 		return limits.Quota{}, nil

@@ -27,11 +27,13 @@ func (e *ParseError) Error() string {
 // Unwrap is the cause.
 func (e *ParseError) Unwrap() error { return e.Err }
 
+// ErrPeriod is what is wrong with the second file of [ParseCFS].
+var ErrPeriod = errors.New("the period isn't a positive number")
+
 var (
 	errNotNumber   = errors.New("not an unsigned decimal number")
 	errTooLarge    = errors.New("number above 2^64−1")
 	errNoPeriod    = errors.New("want quota and period")
-	errPeriod      = errors.New("the period isn't a positive number")
 	errNotKeyValue = errors.New("want key, blank, number")
 	errNotDevice   = errors.New("want major:minor and what it did")
 	errNotNode     = errors.New("want a name and numbers by node, as N0=1")

@@ -130,14 +130,14 @@ func ParseCounters(dst []limits.Counter, text []byte, prefix string) ([]limits.C
 		if len(key) <= len(prefix) && prefix != "" || string(key[:len(prefix)]) != prefix {
 			return
 		}
-		dst = AppendCounter(dst, key[len(prefix):], n)
+		dst = appendCounter(dst, key[len(prefix):], n)
 	})
 	return dst, err
 }
 
-// AppendCounter appends one counter, with the name that is there already if it
+// appendCounter appends one counter, with the name that is there already if it
 // is the same.
-func AppendCounter(dst []limits.Counter, name []byte, n uint64) []limits.Counter {
+func appendCounter(dst []limits.Counter, name []byte, n uint64) []limits.Counter {
 	at := len(dst)
 	if at < cap(dst) {
 		dst = dst[:at+1]

@@ -84,14 +84,14 @@ func TestParseNumaStat(t *testing.T) {
 		t.Errorf("v1: %v (-want +got)\n%s", err, d)
 	}
 	for text, line := range map[string]int{
-		"\n": 1, " N0=1\n": 1, "anon N0\n": 1, "anon N=1\n": 1, "anon 0=1\n": 1, "anon NN=1\n": 1, "anon N0=\n": 1, "anon N0=x\n": 1,
+		"\n": 1, " N0=1\n": 1, "anon\n": 1, "anon \n": 1, "anon N0\n": 1, "anon N=1\n": 1, "anon 0=1\n": 1, "anon NN=1\n": 1, "anon N0=\n": 1, "anon N0=x\n": 1,
 		"anon N0=1\nfile N0=18446744073709551616\n": 2, "anon N99999999999=1\n": 1, "anon N0=1  N1=1\n": 1,
 	} {
 		if got, err := ParseNumaStat(nil, []byte(text)); errorLine(err) != line {
 			t.Errorf("v2 %q: %v, %v, want an error in line %d", text, got, err, line)
 		}
 	}
-	for text, line := range map[string]int{"anon N0=1\n": 1, "=1 N0=1\n": 1, "anon=1 N0=x\n": 1, "": 0, "anon=1\n": 0} {
+	for text, line := range map[string]int{"anon N0=1\n": 1, "=1 N0=1\n": 1, "anon=1 N0=x\n": 1, "anon=1\n": 1, "": 0} {
 		if got, err := ParseNumaStatV1(nil, []byte(text), 4096); errorLine(err) != line {
 			t.Errorf("v1 %q: %v, %v, want an error in line %d", text, got, err, line)
 		}

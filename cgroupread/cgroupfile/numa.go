@@ -55,7 +55,7 @@ func numaStat(
 	err := eachLine(text, func(number int, line []byte) error {
 		head, rest, _ := bytes.Cut(line, []byte(" "))
 		key, _, ok := bytes.Cut(head, []byte{end})
-		if len(key) == 0 || end == '=' && !ok {
+		if len(key) == 0 || len(rest) == 0 || end == '=' && !ok {
 			return lineError(number, line, errNotNode)
 		}
 		for rest = bytes.TrimSpace(rest); len(rest) > 0; {
