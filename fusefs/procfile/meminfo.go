@@ -28,7 +28,7 @@ func ParseMeminfo(text []byte) (*Meminfo, error) {
 // Parse replaces what m holds by the whole of text, which is copied, and keeps
 // m's memory: parsing the same rows again allocates nothing. After an error m is
 // empty.
-func (m *Meminfo) Parse(text []byte) error { return m.parse(&meminfoForm, text) }
+func (m *Meminfo) Parse(text []byte) error { return m.parse(meminfoForm, text) }
 
 // CopyFrom makes m an independent copy of src, reusing m's memory.
 func (m *Meminfo) CopyFrom(src *Meminfo) { m.copyFrom(&src.table) }

@@ -41,7 +41,7 @@ func ParseNodeMeminfo(text []byte) (*NodeMeminfo, error) {
 // Parse replaces what m holds by the whole of text, which is copied, and keeps
 // m's memory: parsing the same rows again allocates nothing. After an error m is
 // empty.
-func (m *NodeMeminfo) Parse(text []byte) error { return m.parse(&nodeMeminfoForm, text) }
+func (m *NodeMeminfo) Parse(text []byte) error { return m.parse(nodeMeminfoForm, text) }
 
 // CopyFrom makes m an independent copy of src, reusing m's memory.
 func (m *NodeMeminfo) CopyFrom(src *NodeMeminfo) { m.copyFrom(&src.table) }
@@ -58,7 +58,7 @@ func ParseNumastat(text []byte) (*Numastat, error) {
 
 // Parse replaces what n holds by the whole of text, which is copied, and keeps
 // n's memory. After an error n is empty.
-func (n *Numastat) Parse(text []byte) error { return n.parse(&numastatForm, text) }
+func (n *Numastat) Parse(text []byte) error { return n.parse(numastatForm, text) }
 
 // CopyFrom makes n an independent copy of src, reusing n's memory.
 func (n *Numastat) CopyFrom(src *Numastat) { n.copyFrom(&src.table) }

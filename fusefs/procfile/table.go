@@ -46,7 +46,7 @@ type tableForm struct {
 
 // parse replaces what t holds by the whole of text, which is copied. Parsing the
 // same rows again allocates nothing. After an error t is empty.
-func (t *table) parse(form *tableForm, text []byte) error {
+func (t *table) parse(form tableForm, text []byte) error {
 	err := t.fill(form, text)
 	if err == nil {
 		if i := t.index(form.required); i < 0 || t.rows[i].inKB != form.inKB {
@@ -59,7 +59,7 @@ func (t *table) parse(form *tableForm, text []byte) error {
 	return err
 }
 
-func (t *table) fill(form *tableForm, text []byte) error {
+func (t *table) fill(form tableForm, text []byte) error {
 	if len(text) == 0 {
 		return &ParseError{Path: form.path, Cause: ErrEmpty}
 	}

@@ -5,11 +5,12 @@ package procfile
 import (
 	"bytes"
 	"errors"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
+
+	"golang.org/x/tools/txtar"
 
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
@@ -54,33 +55,20 @@ func tableTexts(tb testing.TB, kind string) map[string][]byte {
 	return texts
 }
 
-// captured holds the hosts' files, since unpacking them takes a while.
-var captured struct {
-	sync.Mutex
-
-	texts map[string][]byte
-}
-
-// capturedFiles are the files of all kinds of all captured hosts.
+// capturedFiles are the files of all kinds of all captured hosts, read without
+// unpacking the rest.
 func capturedFiles(tb testing.TB) map[string][]byte {
 	tb.Helper()
-	captured.Lock()
-	defer captured.Unlock()
-	if captured.texts != nil {
-		return captured.texts
-	}
 	texts := make(map[string][]byte)
 	for _, name := range fixture.Names(tb) {
-		host := fixture.Load(tb, name)
-		for _, kind := range tableKinds() {
-			for _, path := range kind.paths {
-				if text, err := os.ReadFile(host.Path(path)); err == nil { // most have one node
-					texts[name+"/"+path] = text
-				}
-			}
+		archive, err := txtar.ParseFile(filepath.Join("..", "..", "test", "fixture", name+".txtar"))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for _, f := range archive.Files {
+			texts[name+"/"+f.Name] = f.Data
 		}
 	}
-	captured.texts = texts
 	return texts
 }
 

@@ -31,7 +31,7 @@ func ParseVmstat(text []byte) (*Vmstat, error) {
 // Parse replaces what v holds by the whole of text, which is copied, and keeps v's
 // memory: parsing the same rows again allocates nothing. After an error v is
 // empty.
-func (v *Vmstat) Parse(text []byte) error { return v.parse(&vmstatForm, text) }
+func (v *Vmstat) Parse(text []byte) error { return v.parse(vmstatForm, text) }
 
 // CopyFrom makes v an independent copy of src, reusing v's memory.
 func (v *Vmstat) CopyFrom(src *Vmstat) { v.copyFrom(&src.table) }

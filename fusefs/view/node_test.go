@@ -204,20 +204,28 @@ func TestNodeMeminfo(t *testing.T) {
 		want  [2][]any // for each node, in kB
 	}{
 		{"nothing is known of nodes", nil, [2][]any{
-			{"MemTotal", 100, "MemFree", 50, "MemUsed", 50, "AnonPages", 15, "FilePages", 20, "Shmem", 5, "Slab", 4, "Mapped", 1,
-				"Unaccepted", 5, "HugePages_Total", 1, "HugePages_Free", 1, "Mlocked", 0, "NewInNode", 9, "Active", 22},
-			{"MemTotal", 300, "MemFree", 150, "MemUsed", 150, "AnonPages", 45, "FilePages", 60, "Shmem", 15, "Slab", 12, "Mapped", 3,
-				"Unaccepted", 5, "HugePages_Total", 5, "HugePages_Free", 4, "Mlocked", 0, "NewInNode", 9, "Active", 68},
+			{
+				"MemTotal", 100, "MemFree", 50, "MemUsed", 50, "AnonPages", 15, "FilePages", 20, "Shmem", 5, "Slab", 4, "Mapped", 1,
+				"Unaccepted", 5, "HugePages_Total", 1, "HugePages_Free", 1, "Mlocked", 0, "NewInNode", 9, "Active", 22,
+			},
+			{
+				"MemTotal", 300, "MemFree", 150, "MemUsed", 150, "AnonPages", 45, "FilePages", 60, "Shmem", 15, "Slab", 12, "Mapped", 3,
+				"Unaccepted", 5, "HugePages_Total", 5, "HugePages_Free", 4, "Mlocked", 0, "NewInNode", 9, "Active", 68,
+			},
 		}},
 		{"all on the small node", []limits.NodeMemory{node(0, limits.MemoryStat{
 			Anon: 60 * k, File: 80 * k, Shmem: 20 * k, SlabReclaimable: 12 * k, SlabUnreclaimable: 4 * k,
 			ActiveAnon: 60 * k, InactiveAnon: 20 * k, ActiveFile: 30 * k, InactiveFile: 30 * k, FileMapped: 4 * k, FileDirty: 8 * k,
 		}), node(3, limits.MemoryStat{})}, [2][]any{
 			// 156 kB are known to be there, and 44 that no node tells are spread.
-			{"MemTotal", 165, "MemFree", 0, "MemUsed", 165, "AnonPages", 60, "FilePages", 80, "Shmem", 20, "Slab", 16, "Mapped", 4,
-				"Active", 90, "Inactive", 50, "Dirty", 8},
-			{"MemTotal", 235, "MemFree", 200, "MemUsed", 35, "AnonPages", 0, "FilePages", 0, "Shmem", 0, "Slab", 0, "Mapped", 0,
-				"Active", 0, "Inactive", 0, "Dirty", 0},
+			{
+				"MemTotal", 165, "MemFree", 0, "MemUsed", 165, "AnonPages", 60, "FilePages", 80, "Shmem", 20, "Slab", 16, "Mapped", 4,
+				"Active", 90, "Inactive", 50, "Dirty", 8,
+			},
+			{
+				"MemTotal", 235, "MemFree", 200, "MemUsed", 35, "AnonPages", 0, "FilePages", 0, "Shmem", 0, "Slab", 0, "Mapped", 0,
+				"Active", 0, "Inactive", 0, "Dirty", 0,
+			},
 		}},
 		{"v1 knows anon and file", []limits.NodeMemory{
 			node(0, limits.MemoryStat{Anon: 20 * k, File: 30 * k}), node(3, limits.MemoryStat{Anon: 60 * k, File: 30 * k}),
