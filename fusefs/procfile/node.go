@@ -65,7 +65,7 @@ func (n *Numastat) CopyFrom(src *Numastat) { n.copyFrom(&src.table) }
 
 // cutNodeLine takes "Node 0 Name:   123 kB" or "Node 0 Name:   123" apart. The
 // labels are fixed text, which differs between kernels in a blank here and there
-// (FileHugePages before 6.7), and numbers have 8 columns, or 5 where they count
+// (FileHugePages in 6.1 and 6.18), and numbers have 8 columns, or 5 where they count
 // pages (hugetlb_report_node_meminfo, mm/hugetlb.c).
 func cutNodeLine(line []byte) (name []byte, r row, cause error) {
 	const bytesWidth, countWidth = 8, 5

@@ -22,24 +22,7 @@ import (
 func TestCapturedHosts(t *testing.T) {
 	for _, name := range fixture.Names(t) {
 		t.Run(name, func(t *testing.T) {
-			host := fixture.Load(t, name)
-			layout, err := cgroupread.Detect(host.Proc)
-			if err != nil {
-				t.Fatal(err)
-			}
-			paths, err := layout.OfProcess(host.Proc, fixture.ContainerPID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			container, err := layout.Open(paths)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := container.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
+			host, container := captured(t, name)
 			memory, err := container.Memory()
 			if err != nil {
 				t.Fatal(err)
@@ -80,6 +63,30 @@ func TestCapturedHosts(t *testing.T) {
 			golden(t, name+"-cpuinfo.txt", CPUInfo(info, visible, Policy{}).Append(nil))
 		})
 	}
+}
+
+// captured returns a host and its container's cgroup.
+func captured(t *testing.T, name string) (*fixture.Host, *cgroupread.Cgroup) {
+	t.Helper()
+	host := fixture.Load(t, name)
+	layout, err := cgroupread.Detect(host.Proc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, err := layout.OfProcess(host.Proc, fixture.ContainerPID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	container, err := layout.Open(paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := container.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return host, container
 }
 
 func number(t *testing.T, host *fixture.Host, name string) uint64 {

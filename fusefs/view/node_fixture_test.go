@@ -8,7 +8,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 	"github.com/procfs-shim/procfs-shim/fusefs/procfile"
@@ -20,24 +19,7 @@ import (
 func TestCapturedTables(t *testing.T) {
 	for _, name := range fixture.Names(t) {
 		t.Run(name, func(t *testing.T) {
-			host := fixture.Load(t, name)
-			layout, err := cgroupread.Detect(host.Proc)
-			if err != nil {
-				t.Fatal(err)
-			}
-			paths, err := layout.OfProcess(host.Proc, fixture.ContainerPID)
-			if err != nil {
-				t.Fatal(err)
-			}
-			container, err := layout.Open(paths)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() {
-				if err := container.Close(); err != nil {
-					t.Error(err)
-				}
-			}()
+			host, container := captured(t, name)
 			reader := container.Reader(nil)
 			memory := must(reader.Memory())(t)
 			huge := must(reader.Hugetlb())(t)

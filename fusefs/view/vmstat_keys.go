@@ -70,7 +70,7 @@ var vmstatSources = map[string]vmstatSource{
 	"nr_slab_unreclaimable":   {"slab_unreclaimable", "", pages},
 	"nr_page_table_pages":     {"pagetables", "", pages},
 	"nr_sec_page_table_pages": {"sec_pagetables", "", pages},
-	"nr_kernel_stack":         {"kernel_stack", "", kibibytes}, // since 4.10
+	"nr_kernel_stack":         {"kernel_stack", "", kibibytes}, // since 4.8
 	"nr_hugetlb":              {"hugetlb", "", pages},          // where the memory controller counts them
 
 	"nr_anon_transparent_hugepages": {"anon_thp", "rss_huge", hugePages},
