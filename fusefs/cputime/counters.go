@@ -52,6 +52,16 @@ func share(d, part time.Duration, whole uint64) time.Duration {
 	return time.Duration(q)
 }
 
+// scale is d × by/of, or the largest Duration. None is negative, of isn't 0.
+func scale(d, by, of time.Duration) time.Duration {
+	hi, lo := bits.Mul64(uint64(d), uint64(by))
+	if hi >= uint64(of) {
+		return math.MaxInt64
+	}
+	q, _ := bits.Div64(hi, lo, uint64(of))
+	return time.Duration(min(q, math.MaxInt64))
+}
+
 func addSaturated(a, b time.Duration) time.Duration {
 	if a > math.MaxInt64-b {
 		return math.MaxInt64
@@ -117,33 +127,4 @@ func (o ownTime) of(cpu int) time.Duration {
 		return 0
 	}
 	return max(0, o.now[cpu]-o.before[cpu])
-}
-
-// quota is a level of the chain that has one, at the last sample.
-type quota struct {
-	path    string
-	refused time.Duration // limits.CPU.Throttled
-}
-
-// refusedSince is what the level with the tightest quota refused since the last
-// sample, and makes this one what later ones are compared with. The tightest
-// level can be another one each time, so all are remembered.
-func (h *History) refusedSince(chain *limits.CPUChain, first bool) (since time.Duration) {
-	if tightest, limited := chain.Tightest(); limited {
-		if first && tightest.Path == chain.Levels[0].Path {
-			since = max(0, tightest.Throttled)
-		}
-		for i := range h.quotas {
-			if q := &h.quotas[i]; q.path == tightest.Path {
-				since = max(0, tightest.Throttled-q.refused)
-			}
-		}
-	}
-	h.quotas = h.quotas[:0]
-	for i := range chain.Levels {
-		if l := &chain.Levels[i]; l.Quota.Limited() {
-			h.quotas = append(h.quotas, quota{l.Path, l.Throttled})
-		}
-	}
-	return since
 }

@@ -43,11 +43,23 @@
 // was larger while nobody read, or from real-time tasks, which no quota binds:
 // that is dropped, or the container would be shown 100 % busy for hours.
 //
-// The time refused is owed as well: the kernel adds it when the refusal ends, so
-// that a reader with a short interval sees nothing while it lasts and then more
-// than fits. At most one period for each visible CPU is owed, since a container
-// with more threads than visible CPUs is refused more than it has CPUs. When it
-// stops, that much of its idle time is shown as steal.
+// # What a quota refused
+//
+// The kernel adds it up over CPUs: of 64 threads on 64 CPUs that have used up a
+// quota of 2 CPUs it refuses up to 64 s in a second, of which two CPUs were shown.
+// Taken over a longer interval, that would turn all its idle time into steal for
+// one busy moment. But a period in which the container's own quota refused
+// anything used it up. So the usage says how many such periods there can have
+// been, and each had period × visible − quota for steal: none, if the quota is a
+// whole number of CPUs. In a container that fills some periods and not others, a
+// reader with a long interval still sees too much of it: at most that rest for
+// each quota used. Nothing like it is known of an ancestor's quota, which other
+// children use too; there only what would else be idle bounds it.
+//
+// What is refused is counted when the refusal ends, so that a reader with a short
+// interval sees nothing while it lasts and then more than fits. It is owed too, at
+// most what a period has for steal (of an ancestor's: a period for each visible
+// CPU). When the load stops, that much of idle time is still shown as steal.
 //
 // # What changed while nobody read
 //

@@ -52,7 +52,8 @@ var (
 //	version 8 bits, started 8 bits, at
 //	n × (CPU id 32 bits, its top bit set if hidden; user, system, idle, steal)
 //	total, user, n × time of a CPU          what the counters said
-//	owed user, owed system, refused
+//	owed user, owed system
+//	refused and owed, credit
 //	n × (n × byte of the path, refused)     the levels with a quota
 func (h *History) AppendBinary(dst []byte) ([]byte, error) {
 	started := byte(0)
@@ -74,12 +75,13 @@ func (h *History) AppendBinary(dst []byte) ([]byte, error) {
 	dst = appendTimes(dst, h.counted.total, h.counted.user)
 	dst = appendCount(dst, len(h.counted.perCPU))
 	dst = appendTimes(dst, h.counted.perCPU...)
-	dst = appendTimes(dst, h.owed.user, h.owed.system, h.refused)
-	dst = appendCount(dst, len(h.quotas))
-	for i := range h.quotas {
-		dst = appendCount(dst, len(h.quotas[i].path))
-		dst = append(dst, h.quotas[i].path...)
-		dst = appendTimes(dst, h.quotas[i].refused)
+	dst = appendTimes(dst, h.owed.user, h.owed.system, h.refused.owed, h.refused.credit)
+	dst = appendCount(dst, len(h.refused.quotas))
+	for i := range h.refused.quotas {
+		q := &h.refused.quotas[i]
+		dst = appendCount(dst, len(q.path))
+		dst = append(dst, q.path...)
+		dst = appendTimes(dst, q.throttled)
 	}
 	return dst, nil
 }
@@ -127,10 +129,10 @@ func (h *History) UnmarshalBinary(data []byte) error {
 		n.counted.perCPU[i] = d.time()
 	}
 	n.owed = busy{d.time(), d.time()}
-	n.refused = d.time()
-	n.quotas = make([]quota, d.count(4+8))
-	for i := range n.quotas {
-		n.quotas[i] = quota{string(d.bytes(d.count(1))), d.time()}
+	n.refused = refusals{owed: d.time(), credit: d.time()}
+	n.refused.quotas = make([]quota, d.count(4+8))
+	for i := range n.refused.quotas {
+		n.refused.quotas[i] = quota{string(d.bytes(d.count(1))), d.time()}
 	}
 	if d.at < len(d.data) {
 		d.fail(errTail)

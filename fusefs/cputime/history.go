@@ -32,9 +32,8 @@ type History struct {
 	columns []Column      // ascending by CPU: all that ever were visible
 	visible cpulist.Set   // those that are
 	counted counters
-	quotas  []quota
-	owed    busy          // used, and not shown yet
-	refused time.Duration // by the tightest quota, and not shown yet
+	owed    busy // used, and not shown yet
+	refused refusals
 
 	room []time.Duration // scratch of Advance: what a column can still take
 }
@@ -42,13 +41,9 @@ type History struct {
 // At is the boot clock at the last sample, 0 before the first.
 func (h *History) At() time.Duration { return h.at }
 
-const (
-	// mostOwed and mostRefused bound what is shown later, for each visible CPU;
-	// see the package comment.
-	mostOwed = 4 * time.Second
-	// The kernel's longest period, max_cfs_quota_period in kernel/sched/core.c.
-	longestPeriod = time.Second
-)
+// mostOwed bounds what is shown later, for each visible CPU; see the package
+// comment.
+const mostOwed = 4 * time.Second
 
 // Advance brings the history to the sample's moment and returns the columns of
 // all CPUs that were ever visible, ascending by CPU, in dst's memory. A sample
@@ -68,17 +63,18 @@ func (h *History) Advance(dst []Column, s Sample) []Column {
 	}
 	wall := max(0, s.Now-h.at)
 	own := h.counted.ownTime(&s.Usage)
-	h.owed.add(h.counted.delta(&s.Usage))
-	h.refused = addSaturated(h.refused, h.refusedSince(&s.Usage.Chain, first))
+	used := h.counted.delta(&s.Usage)
+	h.owed.add(used)
+	refused := h.refused.count(&s.Usage.Chain, used.amount(), h.visible.Len(), first)
 
 	h.open(func(c *Column) bool { return c.Visible }, wall)
 	for i := range h.columns {
 		h.run(i, own.of(h.columns[i].CPU))
 	}
 	h.runAnywhere()
-	deal(h.room, h.refused, func(i int, d time.Duration) {
+	deal(h.room, refused, func(i int, d time.Duration) {
 		h.columns[i].Steal += d
-		h.refused -= d
+		h.refused.shown(d)
 	})
 	for i, left := range h.room {
 		h.columns[i].Idle += left
@@ -91,7 +87,12 @@ func (h *History) Advance(dst []Column, s Sample) []Column {
 		h.runAnywhere()
 	}
 
-	h.forgive(&s.Usage.Chain, first)
+	cpus := h.visible.Len()
+	h.owed.atMost(time.Duration(cpus) * mostOwed)
+	if first {
+		h.owed = busy{}
+	}
+	h.refused.forgive(&s.Usage.Chain, cpus, first)
 	h.counted.set(&s.Usage)
 	h.at = max(h.at, s.Now)
 	return append(dst[:0], h.columns...)
@@ -143,20 +144,6 @@ func (h *History) runAnywhere() {
 		h.columns[i].User += b.user
 		h.columns[i].System += b.system
 	})
-}
-
-// forgive drops what is owed beyond the bounds; all of it after a first sample.
-func (h *History) forgive(chain *limits.CPUChain, first bool) {
-	tightest, limited := chain.Tightest()
-	if first || !limited {
-		h.refused = 0
-	}
-	if first {
-		h.owed = busy{}
-	}
-	cpus := time.Duration(h.visible.Len())
-	h.owed.atMost(cpus * mostOwed)
-	h.refused = min(h.refused, cpus*min(tightest.Quota.Period, longestPeriod))
 }
 
 // deal deals amount out over what has room, evenly and to the last nanosecond:

@@ -211,37 +211,49 @@ func TestSteal(t *testing.T) {
 		{"what the quota refused", []step{
 			{start + sec, "0", v2(200*ms, 0, level("/pod/c", 20, 700*ms)), []Column{col(0, 200*ms, 0, 100*ms, 700*ms)}},
 		}},
-		{"never more than would be idle, and a period of it is owed", []step{
+		{"never more than would be idle; what a period has room for is owed", []step{
 			{start + sec, "0", v2(200*ms, 0, level("/pod/c", 20, 5*sec)), []Column{col(0, 200*ms, 0, 0, 800*ms)}},
 			// The first sample owes nothing.
 			{start + 2*sec, "0", v2(200*ms, 0, level("/pod/c", 20, 5*sec)), []Column{col(0, 200*ms, 0, sec, 800*ms)}},
-			{start + 3*sec, "0", v2(200*ms, 0, level("/pod/c", 20, 9*sec)), []Column{col(0, 200*ms, 0, sec, 1800*ms)}},
-			{start + 4*sec, "0", v2(200*ms, 0, level("/pod/c", 20, 9*sec)), []Column{col(0, 200*ms, 0, 1900*ms, 1900*ms)}},
+			{start + 3*sec, "0", v2(400*ms, 0, level("/pod/c", 20, 9*sec)), []Column{col(0, 400*ms, 0, sec, 1600*ms)}},
+			{start + 4*sec, "0", v2(400*ms, 0, level("/pod/c", 20, 9*sec)), []Column{col(0, 400*ms, 0, 1920*ms, 1680*ms)}},
+		}},
+		{"no more than the periods that the usage can have filled had room for", []step{
+			// 45 ms fill two periods and a quarter, and an eighth of that on top.
+			{start + sec, "0", v2(40*ms, 0, level("/pod/c", 20, 5*sec)), []Column{col(0, 40*ms, 0, 780*ms, 180*ms)}},
+			{start + 2*sec, "0", v2(40*ms, 0, level("/pod/c", 20, 6*sec)), []Column{col(0, 40*ms, 0, 1780*ms, 180*ms)}},
+			{start + 3*sec, "0", v2(40*ms, 0, level("/pod/c", 20, 6*sec)), []Column{col(0, 40*ms, 0, 2780*ms, 180*ms)}},
+		}},
+		{"none where a quota of whole CPUs is used up", []step{
+			{start + sec, "0-1", v2(0, 0, level("/pod/c", 200, 0)), []Column{col(0, 0, 0, sec, 0), col(1, 0, 0, sec, 0)}},
+			{start + 2*sec, "0-1", v2(sec, 0, level("/pod/c", 200, 9*sec)), []Column{col(0, 500*ms, 0, 1500*ms, 0), col(1, 500*ms, 0, 1500*ms, 0)}},
 		}},
 		{"an ancestor's counts from the first read on", []step{
 			{start + sec, "0", v2(0, 0, level("/pod/c", 50, 10*ms), level("/pod", 20, 7*hour)), []Column{col(0, 0, 0, sec, 0)}},
 			{start + 2*sec, "0", v2(0, 0, level("/pod/c", 50, 900*ms), level("/pod", 20, 7*hour+300*ms)), []Column{col(0, 0, 0, 1700*ms, 300*ms)}},
+			{start + 3*sec, "0", v2(sec, 0, level("/pod/c", 50, 900*ms), level("/pod", 20, 8*hour)), []Column{col(0, sec, 0, 1700*ms, 300*ms)}},
+			{start + 4*sec, "0", v2(sec, 0, level("/pod/c", 50, 900*ms), level("/pod", 20, 8*hour)), []Column{col(0, sec, 0, 2600*ms, 400*ms)}},
 		}},
 		{"the tightest level changes", []step{
-			{start + sec, "0", v2(0, 0, level("/pod/c", 50, 10*ms), level("/pod", 80, hour)), []Column{col(0, 0, 0, 990*ms, 10*ms)}},
-			{start + 2*sec, "0", v2(0, 0, level("/pod/c", 50, 20*ms), level("/pod", 10, hour+sec/2)), []Column{col(0, 0, 0, 1490*ms, 510*ms)}},
-			{start + 3*sec, "0", v2(0, 0, level("/pod/c", 50, 25*ms), level("/pod", 90, hour+sec)), []Column{col(0, 0, 0, 2485*ms, 515*ms)}},
+			{start + sec, "0", v2(100*ms, 0, level("/pod/c", 50, 10*ms), level("/pod", 80, hour)), []Column{col(0, 100*ms, 0, 890*ms, 10*ms)}},
+			{start + 2*sec, "0", v2(100*ms, 0, level("/pod/c", 50, 20*ms), level("/pod", 10, hour+sec/2)), []Column{col(0, 100*ms, 0, 1390*ms, 510*ms)}},
+			{start + 3*sec, "0", v2(200*ms, 0, level("/pod/c", 50, 25*ms), level("/pod", 90, hour+sec)), []Column{col(0, 200*ms, 0, 2285*ms, 515*ms)}},
 		}},
 		{"a quota's counter may be old when the quota is set", []step{
 			{start + sec, "0", v2(0, 0, level("/pod/c", 0, 0)), []Column{col(0, 0, 0, sec, 0)}},
-			{start + 2*sec, "0", v2(0, 0, level("/pod/c", 20, hour)), []Column{col(0, 0, 0, 2*sec, 0)}},
-			{start + 3*sec, "0", v2(0, 0, level("/pod/c", 20, hour+ms)), []Column{col(0, 0, 0, 3*sec-ms, ms)}},
+			{start + 2*sec, "0", v2(100*ms, 0, level("/pod/c", 20, hour)), []Column{col(0, 100*ms, 0, 1900*ms, 0)}},
+			{start + 3*sec, "0", v2(200*ms, 0, level("/pod/c", 20, hour+ms)), []Column{col(0, 200*ms, 0, 2799*ms, ms)}},
 		}},
 		{"a counter that falls", []step{
-			{start + sec, "0", v2(0, 0, level("/pod/c", 20, 500*ms)), []Column{col(0, 0, 0, 500*ms, 500*ms)}},
-			{start + 2*sec, "0", v2(0, 0, level("/pod/c", 20, ms)), []Column{col(0, 0, 0, 1500*ms, 500*ms)}},
-			{start + 3*sec, "0", v2(0, 0, level("/pod/c", 20, 3*ms)), []Column{col(0, 0, 0, 2498*ms, 502*ms)}},
+			{start + sec, "0", v2(200*ms, 0, level("/pod/c", 20, 500*ms)), []Column{col(0, 200*ms, 0, 300*ms, 500*ms)}},
+			{start + 2*sec, "0", v2(300*ms, 0, level("/pod/c", 20, ms)), []Column{col(0, 300*ms, 0, 1200*ms, 500*ms)}},
+			{start + 3*sec, "0", v2(300*ms, 0, level("/pod/c", 20, 3*ms)), []Column{col(0, 300*ms, 0, 2198*ms, 502*ms)}},
 		}},
-		{"nothing is owed when the quota is gone", []step{
+		{"what is owed when the quota goes is shown once", []step{
 			{start + sec, "0", v2(0, 0, level("/pod/c", 20, 0)), []Column{col(0, 0, 0, sec, 0)}},
 			{start + 2*sec, "0", v2(sec, 0, level("/pod/c", 20, sec)), []Column{col(0, sec, 0, sec, 0)}},
-			{start + 3*sec, "0", v2(sec, 0), []Column{col(0, sec, 0, 1900*ms, 100*ms)}},
-			{start + 4*sec, "0", v2(sec, 0), []Column{col(0, sec, 0, 2900*ms, 100*ms)}},
+			{start + 3*sec, "0", v2(sec, 0), []Column{col(0, sec, 0, 1920*ms, 80*ms)}},
+			{start + 4*sec, "0", v2(sec, 0), []Column{col(0, sec, 0, 2920*ms, 80*ms)}},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) { checkSteps(t, c.steps) })

@@ -1,0 +1,477 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package history
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
+	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
+	"github.com/procfs-shim/procfs-shim/fusefs/cputime"
+)
+
+const (
+	ms = time.Millisecond
+	s  = time.Second
+)
+
+// testLog collects what is logged.
+type testLog struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *testLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *testLog) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+
+func (l *testLog) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func open(tb testing.TB, dir, boot string, log *slog.Logger) *Store {
+	tb.Helper()
+	store, err := Open(dir, boot, log)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+// quiet opens a store that must have nothing to say.
+func quiet(tb testing.TB, dir string) *Store {
+	tb.Helper()
+	var log testLog
+	tb.Cleanup(func() {
+		if text := log.String(); text != "" {
+			tb.Errorf("logged: %s", text)
+		}
+	})
+	return open(tb, dir, "boot", log.logger())
+}
+
+// at is a sample of a container on so many CPUs that uses a tenth of its time.
+func at(now time.Duration, cpus int) cputime.Sample {
+	used := now * time.Duration(cpus) / 10
+	return cputime.Sample{
+		Now: now, Start: s, Visible: cpulist.Range(0, cpus-1),
+		Usage: limits.CPUTime{Total: used, User: used},
+	}
+}
+
+func advance(tb testing.TB, e *Entry, sample cputime.Sample) []cputime.Column {
+	tb.Helper()
+	columns, err := e.Advance(nil, sample)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return columns
+}
+
+var key = Key{ID: "web", Start: s, Inode: 7}
+
+// A server that is killed leaves nothing but its files: here the successor opens
+// the directory while the predecessor's store is still there, unclosed.
+func TestSuccessorGoesOn(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "cpu")
+	var want cputime.History
+	for i := range time.Duration(9) {
+		e := quiet(t, dir).Entry(key)
+		for j := range i { // odd and even numbers of writes
+			sample := at(10*s+10*i*s+j*s, 1+int(i+j)%4)
+			if got := advance(t, e, sample); !slices.Equal(got, want.Advance(nil, sample)) {
+				t.Fatalf("server %d, read %d: %+v", i, j, got)
+			}
+		}
+		if i > 0 && !slices.Equal(e.history.Advance(nil, cputime.Sample{}), want.Advance(nil, cputime.Sample{})) {
+			t.Fatalf("server %d took over something else", i)
+		}
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the directory: %v, %v", info.Mode(), err)
+	}
+}
+
+func TestOldSampleWritesNothing(t *testing.T) {
+	dir := t.TempDir()
+	e := quiet(t, dir).Entry(key)
+	advance(t, e, at(10*s, 2))
+	before := e.sequence
+	advance(t, e, at(10*s, 2))
+	advance(t, e, at(9*s, 4))
+	if e.sequence != before {
+		t.Errorf("%d records written", e.sequence-before)
+	}
+}
+
+func TestOthersDoNotInherit(t *testing.T) {
+	dir := t.TempDir()
+	e := quiet(t, dir).Entry(key)
+	advance(t, e, at(10*s, 2))
+	for _, other := range []Key{{"db", s, 7}, {"web", 2 * s, 7}, {"web", s, 8}, {"", 0, 0}} {
+		if h := &quiet(t, dir).Entry(other).history; h.At() != 0 {
+			t.Errorf("%+v inherits", other)
+		}
+	}
+	if h := &open(t, dir, "next boot", slog.New(slog.DiscardHandler)).Entry(key).history; h.At() != 0 {
+		t.Error("a container inherits over a reboot")
+	}
+	if h := &quiet(t, dir).Entry(key).history; h.At() != 10*s {
+		t.Error("the container itself doesn't")
+	}
+}
+
+// file is the path of the key's file.
+func file(store *Store, k Key) string { return filepath.Join(store.root.Name(), store.name(k)) }
+
+// A write of several pages that SIGKILL cuts short leaves the record before it.
+func TestTornRecord(t *testing.T) {
+	for _, cut := range []int64{0, 1, 7, 16, 100, 4096, 8191} {
+		dir := t.TempDir()
+		store := quiet(t, dir)
+		e := store.Entry(key)
+		advance(t, e, at(10*s, 500))
+		old := advance(t, e, at(11*s, 500))
+		f, err := os.OpenFile(file(store, key), os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Record 3 goes where record 1 is; its first bytes are written.
+		next, err := appendRecord(nil, 3, &key, &e.history)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next[30] ^= 1 // not what stands there anyway
+		if _, err := f.WriteAt(next[:cut], stride); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		again := quiet(t, dir).Entry(key)
+		if got := again.history.Advance(nil, cputime.Sample{}); !slices.Equal(got, old) {
+			t.Fatalf("cut at %d: took over %v", cut, again.history.At())
+		}
+		advance(t, again, at(12*s, 500))
+		if now := quiet(t, dir).Entry(key).history.At(); now != 12*s {
+			t.Fatalf("cut at %d: the next one stands at %v", cut, now)
+		}
+	}
+}
+
+func TestBadFilesAreSetAside(t *testing.T) {
+	record := func(k Key) []byte {
+		var h cputime.History
+		h.Advance(nil, at(10*s, 2))
+		data, err := appendRecord(nil, 2, &k, &h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	changed := func(offset int, b byte) []byte {
+		data := record(key)
+		data[offset] ^= b
+		return data
+	}
+	version := record(key)
+	version[header+3*8+4+len(key.ID)]++
+	seal(version)
+	for _, c := range []struct {
+		name  string
+		data  []byte
+		cause string
+	}{
+		{"text", []byte("cpu  1 2 3 4 5 6 7 8 9 10\n"), errMagic.Error()},
+		{"one byte", []byte("c"), errShort.Error()},
+		{"header alone", record(key)[:header], errShort.Error()},
+		{"cut short", record(key)[:100], errShort.Error()},
+		{"a bit changed", changed(60, 1), errChecksum.Error()},
+		{"impossible length", changed(len(magic)+3, 0x80), errLength.Error()},
+		{"another container's", record(Key{"db", s, 7}), errKey.Error()},
+		{"another version's", version, cputime.ErrVersion.Error()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			var log testLog
+			store := open(t, dir, "boot", log.logger())
+			path := file(store, key)
+			if err := os.WriteFile(path, c.data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			e := store.Entry(key)
+			if e.history.At() != 0 {
+				t.Error("something was taken over")
+			}
+			if !strings.Contains(log.String(), c.cause) || !strings.Contains(log.String(), path) {
+				t.Errorf("logged: %s", log.String())
+			}
+			if kept, err := os.ReadFile(path + bad); err != nil || !bytes.Equal(kept, c.data) {
+				t.Errorf("set aside: %q, %v", kept, err)
+			}
+			advance(t, e, at(20*s, 2))
+			if now := quiet(t, dir).Entry(key).history.At(); now != 20*s {
+				t.Errorf("the next one stands at %v", now)
+			}
+			if n, err := store.Sweep(func(Key) bool { return true }); n != 1 || err != nil {
+				t.Errorf("Sweep removes %d files, %v; want the one set aside", n, err)
+			}
+		})
+	}
+}
+
+// seal makes a record's checksum right again.
+func seal(data []byte) {
+	sum := crc32.Checksum(data[header:], crc32.MakeTable(crc32.Castagnoli))
+	binary.LittleEndian.PutUint32(data[len(magic)+4:], sum)
+}
+
+func TestSweep(t *testing.T) {
+	dir := t.TempDir()
+	past := open(t, dir, "boot before", slog.New(slog.DiscardHandler))
+	advance(t, past.Entry(key), at(99*s, 2))
+	var log testLog
+	store := open(t, dir, "boot", log.logger())
+	gone, lives, torn := Key{"gone", s, 1}, Key{"lives", s, 2}, Key{"torn", s, 3}
+	for _, k := range []Key{gone, lives, torn} {
+		advance(t, store.Entry(k), at(10*s, 2))
+	}
+	if err := os.Truncate(file(store, torn), stride+20); err != nil {
+		t.Fatal(err)
+	}
+	empty := file(store, Key{"empty", s, 4})
+	for _, name := range []string{empty, filepath.Join(dir, "README"), filepath.Join(dir, "x.cpu")} {
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var asked []Key
+	n, err := store.Sweep(func(k Key) bool {
+		asked = append(asked, k)
+		return k == lives
+	})
+	if n != 3 || err != nil { // the past boot's, gone, empty
+		t.Errorf("%d removed, %v", n, err)
+	}
+	slices.SortFunc(asked, func(a, b Key) int { return int(a.Inode) - int(b.Inode) })
+	if !slices.Equal(asked, []Key{gone, lives}) {
+		t.Errorf("asked for %v", asked)
+	}
+	want := []string{"README", filepath.Base(file(store, lives)), filepath.Base(file(store, torn)) + bad, "x.cpu"}
+	slices.Sort(want)
+	if got := names(t, dir); !slices.Equal(got, want) {
+		t.Errorf("left are %v, want %v", got, want)
+	}
+	if !strings.Contains(log.String(), "cut short") {
+		t.Errorf("logged: %s", log.String())
+	}
+}
+
+func names(tb testing.TB, dir string) (all []string) {
+	tb.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, file := range list {
+		all = append(all, file.Name())
+	}
+	return all
+}
+
+func TestRemove(t *testing.T) {
+	dir := t.TempDir()
+	e := quiet(t, dir).Entry(key)
+	advance(t, e, at(10*s, 2))
+	if err := e.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	advance(t, e, at(11*s, 2)) // a late reader
+	if err := e.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if left := names(t, dir); len(left) > 0 {
+		t.Errorf("left are %v", left)
+	}
+	unread := quiet(t, dir).Entry(key)
+	if err := unread.Remove(); err != nil {
+		t.Errorf("remove what was never written: %v", err)
+	}
+}
+
+func TestNilStore(t *testing.T) {
+	var store *Store
+	e := store.Entry(key)
+	if got := advance(t, e, at(10*s, 2)); len(got) != 2 {
+		t.Errorf("got %v", got)
+	}
+	e.Close()
+	if err := e.Remove(); err != nil {
+		t.Error(err)
+	}
+}
+
+// When nothing can be written the columns are right, and the error names all that
+// somebody needs to mend it.
+func TestCannotWrite(t *testing.T) {
+	dir := t.TempDir()
+	store := quiet(t, dir)
+	e := store.Entry(key)
+	path := file(store, key)
+	if err := os.Mkdir(path, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range time.Duration(3) {
+		columns, err := e.Advance(nil, at((10+i)*s, 2))
+		if len(columns) != 2 || err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), `"web"`) {
+			t.Errorf("%v, %v", columns, err)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	advance(t, e, at(20*s, 2))
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Advance(nil, at(21*s, 2)); !errors.Is(err, fs.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	if now := quiet(t, dir).Entry(key).history.At(); now != 20*s {
+		t.Errorf("the next one stands at %v", now)
+	}
+	if _, err := Open(filepath.Join(dir, "no", "parent"), "boot", slog.New(slog.DiscardHandler)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Open below nothing: %v", err)
+	}
+	if _, err := Open(path, "boot", slog.New(slog.DiscardHandler)); err == nil {
+		t.Error("Open of a file")
+	}
+}
+
+// More containers than descriptors, read in parallel.
+func TestDescriptorsAreBounded(t *testing.T) {
+	const containers, readers = mostOpen + 100, 8
+	dir := t.TempDir()
+	store := quiet(t, dir)
+	var group sync.WaitGroup
+	for r := range readers {
+		group.Go(func() {
+			var entries []*Entry
+			for i := r; i < containers; i += readers {
+				entries = append(entries, store.Entry(Key{ID: "c", Start: s, Inode: uint64(i)}))
+			}
+			for i := range time.Duration(5) {
+				for _, e := range entries {
+					if _, err := e.Advance(nil, at((10+i)*s, 2)); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			}
+		})
+	}
+	group.Wait()
+	if n := len(store.open); n != mostOpen {
+		t.Errorf("%d files are open", n)
+	}
+	again := quiet(t, dir)
+	for i := range containers {
+		if now := again.Entry(Key{ID: "c", Start: s, Inode: uint64(i)}).history.At(); now != 14*s {
+			t.Fatalf("container %d stands at %v", i, now)
+		}
+	}
+}
+
+func TestAdvanceAllocatesNothingWarm(t *testing.T) {
+	e := quiet(t, t.TempDir()).Entry(key)
+	var columns []cputime.Column
+	now := 10 * s
+	read := func() {
+		now += ms
+		columns, _ = e.Advance(columns, at(now, 64))
+	}
+	read()
+	if n := testing.AllocsPerRun(100, read); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func FuzzReadFile(f *testing.F) {
+	var h cputime.History
+	for sequence := range uint64(2) {
+		h.Advance(nil, at(time.Duration(10+sequence)*s, 2))
+		data, err := appendRecord(nil, sequence, &key, &h)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data, data)
+		f.Add(data[:40], data)
+		f.Add(data[header:], []byte(nil))
+	}
+	f.Fuzz(func(t *testing.T, first, second []byte) {
+		r, err := readFile(twoPlaces{first, second})
+		if err == nil && r.sequence == 0 && len(first)+len(second) == 0 {
+			t.Fatal("a record of nothing")
+		}
+	})
+}
+
+// twoPlaces is a file with these bytes in its two places.
+type twoPlaces struct{ first, second []byte }
+
+func (f twoPlaces) ReadAt(p []byte, offset int64) (int, error) {
+	if offset >= stride {
+		return bytes.NewReader(f.second).ReadAt(p, offset-stride)
+	}
+	return bytes.NewReader(f.first).ReadAt(p, offset)
+}
+
+var _ io.ReaderAt = twoPlaces{}
+
+// BenchmarkAdvance writes to the directory for temporary files; set TMPDIR to one
+// on a tmpfs.
+func BenchmarkAdvance(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		cpus int
+		each func(*Entry)
+	}{
+		{"2", 2, func(*Entry) {}},
+		{"64", 64, func(*Entry) {}},
+		{"8192", 8192, func(*Entry) {}},
+		{"2/closed", 2, (*Entry).Close},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			e := quiet(b, b.TempDir()).Entry(key)
+			var columns []cputime.Column
+			now := 10 * s
+			b.ReportAllocs()
+			for b.Loop() {
+				now += ms
+				var err error
+				if columns, err = e.Advance(columns, at(now, c.cpus)); err != nil {
+					b.Fatal(err)
+				}
+				c.each(e)
+			}
+		})
+	}
+}
