@@ -74,6 +74,9 @@ what they say is checked while it is measured. No server is needed.`,
 func (f *benchFlags) check() (*benchmark, error) {
 	b := &benchmark{readers: f.readers, duration: f.duration, trees: make(map[string]string)}
 	var err error
+	if len(f.files) == 0 {
+		f.files = []string{"default"}
+	}
 	if b.files, err = selectFiles(f.files); err != nil {
 		return nil, err
 	}

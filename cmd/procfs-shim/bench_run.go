@@ -24,6 +24,7 @@ import (
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench"
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench/apart"
 	"github.com/procfs-shim/procfs-shim/runtime/bundle"
@@ -222,7 +223,7 @@ func inContainer(ctx context.Context, stateDir string, o bundle.Options, plan []
 			{Destination: benchKernelTree + "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "nodev", "noexec"}},
 			{Destination: benchKernelTree + "/sys", Type: "bind", Source: "/sys", Options: []string{"rbind", "ro"}},
 		},
-		StartViews: func(id string) (foreground.Views, error) { return newViewer(id, stateDir) },
+		StartViews: func(id string) (foreground.Views, error) { return newViewer(id, stateDir, policy.Rules{}, nil) },
 		Stdin:      planRead, Stdout: outWrite, Stderr: os.Stderr,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	})
@@ -263,7 +264,7 @@ func runApart(ctx context.Context, c foreground.Config) (status int, err error) 
 // startServer starts `serve` as a process of its own, since nobody should read
 // a mount in the process that serves it, and waits until it answers.
 func startServer(ctx context.Context, self, stateDir string) (stop func() error, err error) {
-	cmd := exec.Command(self, "serve", "--log-level", "error", "--state-dir", stateDir, filepath.Join(stateDir, "shared"))
+	cmd := exec.Command(self, "serve", "--config", os.DevNull, "--log-level", "error", "--state-dir", stateDir, filepath.Join(stateDir, "shared"))
 	cmd.Stderr = os.Stderr
 	// It ends with us, and takes its mounts with it.
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGTERM}

@@ -117,6 +117,7 @@ memory of the whole host.
 		newMountCommand(),
 		newUnmountCommand(),
 		newStatusCommand(),
+		newConfigCommand(),
 		newBenchCommand(),
 		newBenchReaderCommand(),
 		newManCommand(),

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -11,6 +12,10 @@ import (
 	"testing"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
+	"github.com/procfs-shim/procfs-shim/runtime/discover"
 )
 
 // each calls f for every command but cobra's own.
@@ -72,6 +77,13 @@ func TestUsageErrors(t *testing.T) {
 		{"serve a b", exitUsage, "2"},
 		{"serve --log-level loud", exitUsage, "--log-level"},
 		{"serve --log-format xml", exitUsage, "--log-format"},
+		{"serve --cpu-view qouta", exitUsage, "quota, cpuset, host"},
+		{"run --host-counters=maybe --rootfs / true", exitRunFailure, "false, true"},
+		{"run --files memifo --rootfs / true", exitRunFailure, "is it meminfo?"},
+		{"mount --swap some web", exitUsage, "limit, none"},
+		{"mount --file meminfo --files all web", exitUsage, "not both"},
+		{"config check a b", exitUsage, "2"},
+		{"config chekc", exitUsage, "chekc"},
 		{"mount", exitUsage, "TARGET"},
 		{"mount --all web", exitUsage, "--all"},
 		{"mount --exclude a b", exitUsage, "--exclude"},
@@ -90,6 +102,44 @@ func TestUsageErrors(t *testing.T) {
 		status, ok := err.(exitStatus) //nolint:errorlint // it is what main looks for, unwrapped
 		if !ok || status.code != c.code || !strings.Contains(status.Error(), c.says) {
 			t.Errorf("%s: %v (%+v), want status %d and %q", c.line, err, status, c.code, c.says)
+		}
+	}
+}
+
+// TestEngines: rules match by the names that containers are found under.
+func TestEngines(t *testing.T) {
+	found := []string{discover.Docker, discover.Podman, discover.Containerd, discover.CRIO, discover.LXC, discover.Shim}
+	if got := policy.Engines(); !slices.Equal(got, found) {
+		t.Errorf("rules know %q, found are %q", got, found)
+	}
+}
+
+// TestPolicyFlags: serve, run and mount have a flag for each option; what isn't
+// given isn't chosen, a bool can be switched off, the last one counts.
+func TestPolicyFlags(t *testing.T) {
+	for _, args := range [][]string{{"serve"}, {"run"}, {"mount"}} {
+		cmd, _, err := newRootCommand().Find(args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range policy.Options() {
+			if cmd.Flags().Lookup(o.Name) == nil {
+				t.Errorf("%s: no --%s", args, o.Name)
+			}
+		}
+	}
+	for line, want := range map[string]policy.Choices{
+		"":                      nil,
+		"--host-counters":       {"host-counters": "true"},
+		"--host-counters=false": {"host-counters": "false"},
+		"--cpu-view host --swap=none --cpu-view cpuset": {"cpu-view": "cpuset", "swap": "none"},
+		"--files -meminfo": {"files": "-meminfo"},
+	} {
+		var got policy.Choices
+		f := pflag.NewFlagSet("x", pflag.ContinueOnError)
+		addPolicyFlags(f, &got, true)
+		if err := f.Parse(strings.Fields(line)); err != nil || !maps.Equal(got, want) {
+			t.Errorf("%q: %v, %v, want %v", line, got, err, want)
 		}
 	}
 }
@@ -122,7 +172,7 @@ func TestManPages(t *testing.T) {
 	if err := root.Execute(); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"procfs-shim", "procfs-shim-run", "procfs-shim-mount", "procfs-shim-bench"} {
+	for _, name := range []string{"procfs-shim", "procfs-shim-run", "procfs-shim-mount", "procfs-shim-bench", "procfs-shim-config-check"} {
 		if text, err := os.ReadFile(dir + "/" + name + ".1"); err != nil || len(text) == 0 {
 			t.Errorf("%s: %d bytes, %v", name, len(text), err)
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/runtime/bundle"
 	"github.com/procfs-shim/procfs-shim/runtime/foreground"
 	"github.com/procfs-shim/procfs-shim/runtime/initproc"
@@ -22,7 +23,9 @@ const defaultDataDir = "/var/lib/procfs-shim-data"
 
 func newRunCommand() *cobra.Command {
 	var o bundle.Options
-	var rootfs, stateDir, dataDir string
+	var s settings
+	var choices policy.Choices
+	var rootfs, dataDir string
 	var interactive, remove bool
 	cmd := &cobra.Command{
 		Use:   "run [flags] --rootfs DIR [--] COMMAND [ARG…]",
@@ -32,11 +35,15 @@ DIR with a writable layer of its own, and /proc and /sys files that say what the
 container has. It needs no daemon; with 'procfs-shim serve' running it uses that.
 The container and everything it wrote are removed when COMMAND ends.
 
+--cpu-view and the flags like it choose how the container is shown, over what the
+configuration file and the daemon's flags say (docs/POLICIES.md).
+
 Flags mean what they mean to docker. The exit status is that of COMMAND; 125 if
 procfs-shim failed, 126 if COMMAND can't be executed, 127 if it wasn't found,
 128+N if signal N killed it.`,
 		Example: `  procfs-shim run --memory 256m --cpus 1 --rootfs / -- free -m
   procfs-shim run -it --rootfs / -v /etc:/mnt:ro -- sh
+  procfs-shim run --cpus 1 --cpu-view cpuset --swap none --rootfs / -- free
   procfs-shim run --read-only --tmpfs /tmp --user nobody --rootfs / -- id`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
@@ -51,11 +58,17 @@ procfs-shim failed, 126 if COMMAND can't be executed, 127 if it wasn't found,
 			if err := requireRoot("run"); err != nil {
 				return exitStatus{exitRunFailure, err}
 			}
+			file, err := s.load()
+			if err != nil {
+				return exitStatus{exitRunFailure, err}
+			}
 			o.Args = args
 			config := foreground.Config{
-				Options: o, Rootfs: rootfs, StateDir: stateDir, DataDir: dataDir,
-				StartViews: func(id string) (foreground.Views, error) { return newViewer(id, stateDir) },
-				Stdout:     os.Stdout, Stderr: os.Stderr,
+				Options: o, Rootfs: rootfs, StateDir: s.stateDir, DataDir: dataDir,
+				StartViews: func(id string) (foreground.Views, error) {
+					return newViewer(id, s.stateDir, file.Rules(nil), choices)
+				},
+				Stdout: os.Stdout, Stderr: os.Stderr,
 				Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 			}
 			if interactive {
@@ -81,7 +94,8 @@ procfs-shim failed, 126 if COMMAND can't be executed, 127 if it wasn't found,
 	f.BoolVar(&o.Init, "init", false, "run an init as PID 1 that forwards signals and reaps processes")
 	addProcessFlags(f, &o)
 	addLimitFlags(f, &o)
-	addStateDirFlag(cmd, &stateDir)
+	addPolicyFlags(f, &choices, false)
+	s.add(cmd)
 	f.StringVar(&dataDir, "data-dir", defaultDataDir, "directory of the containers' writable layers, made when missing and removed when empty")
 	return cmd
 }

@@ -3,10 +3,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"slices"
 	"strings"
 
@@ -14,7 +14,9 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs"
-	"github.com/procfs-shim/procfs-shim/runtime/attach"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
+	"github.com/procfs-shim/procfs-shim/runtime/cover"
 	"github.com/procfs-shim/procfs-shim/runtime/discover"
 )
 
@@ -26,31 +28,31 @@ LXC and procfs-shim.`
 // targetFlags are the flags by which mount and unmount are told which
 // containers and which of their files are meant.
 type targetFlags struct {
-	stateDir string
-	all      bool
-	exclude  []string
-	files    []string
+	settings
+	all     bool
+	exclude []string
+	files   []string
 }
 
 func (t *targetFlags) add(cmd *cobra.Command) {
-	addStateDirFlag(cmd, &t.stateDir)
+	t.settings.add(cmd)
 	f := cmd.Flags()
 	f.BoolVar(&t.all, "all", false, "every container of docker, podman, containerd, CRI-O, LXC and procfs-shim")
 	f.StringArrayVar(&t.exclude, "exclude", nil, "with --all: not this `TARGET` (can be repeated)")
 	f.StringArrayVar(&t.files, "file", nil, "only the file `NAME`, its path below /proc or /sys/devices/system (can be repeated)")
 }
 
-// check gives the served files that are meant, as paths below a tree.
-func (t *targetFlags) check(args []string) ([]string, error) {
+// check judges the flags.
+func (t *targetFlags) check(args []string) error {
 	switch {
 	case t.all && len(args) > 0:
-		return nil, fmt.Errorf("--all and %q: name containers or say --all, not both", args[0])
+		return fmt.Errorf("--all and %q: name containers or say --all, not both", args[0])
 	case !t.all && len(args) == 0:
-		return nil, errors.New("no TARGET: name a container, or say --all")
+		return errors.New("no TARGET: name a container, or say --all")
 	case !t.all && len(t.exclude) > 0:
-		return nil, errors.New("--exclude goes with --all")
+		return errors.New("--exclude goes with --all")
 	}
-	return selectFiles(t.files)
+	return nil
 }
 
 // each does one thing to every container that is meant. Nothing is done when
@@ -68,7 +70,7 @@ func (t *targetFlags) each(args []string, do func(*discover.Finder, discover.Con
 	var failed []error
 	for _, c := range containers {
 		if err := do(finder, c); err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", label(c), err))
+			failed = append(failed, fmt.Errorf("%s: %w", cover.Label(c), err))
 		}
 	}
 	return errors.Join(failed...)
@@ -111,42 +113,16 @@ func newFinder() (*discover.Finder, error) {
 	return discover.New(layout, discover.DefaultRoots().WithDockerHost(os.Getenv("DOCKER_HOST"))), nil
 }
 
-// label names a container as its user does; ids are cut as docker cuts them.
-func label(c discover.Container) string {
-	if c.Name != "" && c.Name != c.ID {
-		return c.Name
-	}
-	if len(c.ID) == 64 {
-		return c.ID[:12]
-	}
-	return c.ID
-}
-
-// selectFiles turns the names after --file into paths of the table of served
-// files; without any, it is those that are bound by default.
+// selectFiles gives the served files that --file names, nil without any.
 func selectFiles(names []string) ([]string, error) {
-	var selected, known []string
-	byName := make(map[string]string)
-	for _, f := range fusefs.Files() {
-		name := strings.TrimPrefix(strings.TrimPrefix(f.Path, "proc/"), "sys/devices/system/")
-		byName[name] = f.Path
-		known = append(known, name)
-		if f.BindByDefault {
-			selected = append(selected, f.Path)
-		}
-	}
 	if len(names) == 0 {
-		return selected, nil
+		return nil, nil
 	}
-	selected = nil
-	for _, name := range names {
-		p, ok := byName[path.Clean(name)]
-		if !ok {
-			return nil, fmt.Errorf("--file: %q is not served; these are: %s", name, strings.Join(known, ", "))
-		}
-		selected = append(selected, p)
+	files, err := policy.Select(strings.Join(names, ","))
+	if err != nil {
+		return nil, fmt.Errorf("--file: %w", err)
 	}
-	return selected, nil
+	return files, nil
 }
 
 // allFiles are the paths of all served files below a tree.
@@ -158,24 +134,39 @@ func allFiles() []string {
 	return all
 }
 
-// coveredFiles are the files of a process that lie below ours. Files of the
-// shared tree that an engine bound there, and the trees themselves in a process
-// that copied the host's mounts, don't count.
-func coveredFiles(pid int) ([]attach.Mounted, error) {
-	mounted, err := attach.List("/proc", pid)
-	return slices.DeleteFunc(mounted, func(m attach.Mounted) bool {
-		return m.Shared || !slices.ContainsFunc(fusefs.Files(), func(f fusefs.File) bool { return "/"+f.Path == m.Destination })
-	}), err
+// registrar is a client as package cover sees it, with what was chosen for the
+// containers that are meant.
+type registrar struct {
+	client  *daemon.Client
+	choices policy.Choices
 }
 
-func destinations(files []string) []string {
-	var d []string
-	for _, f := range files {
-		d = append(d, "/"+f)
+func (r registrar) registration(c discover.Container) daemon.Registration {
+	return daemon.Registration{
+		ID: c.Key(), Container: policy.Subject{Engine: c.Engine, ID: c.ID, Name: c.Name},
+		Cgroup: c.Cgroup, InitPID: c.InitPID, Choices: r.choices,
 	}
-	return d
 }
 
-func coversProc(files []string) bool {
-	return slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, "proc/") })
+func (r registrar) views(a daemon.Registered, err error) (cover.Views, error) {
+	v := cover.Views{Dir: a.Dir, Files: a.Files, Shared: a.Shared}
+	if len(r.choices) > 0 {
+		v.Policy = r.choices.String()
+	}
+	return v, err
+}
+
+// Resolve implements cover.Server.
+func (r registrar) Resolve(ctx context.Context, c discover.Container) (cover.Views, error) {
+	return r.views(r.client.ResolveInit(ctx, r.registration(c)))
+}
+
+// Register implements cover.Server.
+func (r registrar) Register(ctx context.Context, c discover.Container) (cover.Views, error) {
+	return r.views(r.client.RegisterInit(ctx, r.registration(c)))
+}
+
+// Unregister implements cover.Server.
+func (r registrar) Unregister(ctx context.Context, c discover.Container) error {
+	return r.client.UnregisterInit(ctx, c.InitPID)
 }

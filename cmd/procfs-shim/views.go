@@ -15,12 +15,15 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/runtime/attach"
+	"github.com/procfs-shim/procfs-shim/runtime/cover"
+	"github.com/procfs-shim/procfs-shim/runtime/discover"
 )
 
-// registrar is a server that containers can be made known to: the running
-// daemon, or a server of one's own.
-type registrar interface {
+// server is one that containers can be made known to: the running daemon, or a
+// server of one's own.
+type server interface {
 	Register(context.Context, daemon.Registration) (daemon.Registered, error)
 	Unregister(context.Context, string) error
 	Close() error
@@ -30,7 +33,10 @@ type registrar interface {
 // cgroup and init exist and nothing is mounted in the container yet.
 type viewer struct {
 	id     string
-	server registrar
+	server server
+	// choices are those of the flags; with a server of its own, the configuration
+	// file's below them.
+	choices policy.Choices
 	// own is the server if it is this container's alone; then its tree still
 	// has to be mounted.
 	own *daemon.Own
@@ -40,11 +46,12 @@ type viewer struct {
 }
 
 // newViewer takes the daemon of stateDir, or starts a server for the container
-// id. It must be called before the thread enters a namespace of its own.
-func newViewer(id, stateDir string) (*viewer, error) {
+// id, which has no rules: these are then applied here. It must be called before
+// the thread enters a namespace of its own.
+func newViewer(id, stateDir string, rules policy.Rules, choices policy.Choices) (*viewer, error) {
 	client, err := daemon.Dial(stateDir)
 	if err == nil {
-		return &viewer{id: id, server: client}, nil
+		return &viewer{id: id, server: client, choices: choices}, nil
 	}
 	if !errors.Is(err, daemon.ErrNotRunning) {
 		return nil, err
@@ -57,7 +64,12 @@ func newViewer(id, stateDir string) (*viewer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &viewer{id: id, server: own, own: own, stateDir: stateDir}, nil
+	return &viewer{id: id, server: own, choices: rules.For(subject(id), choices), own: own, stateDir: stateDir}, nil
+}
+
+// subject is a container of `run`, for rules.
+func subject(id string) policy.Subject {
+	return policy.Subject{Engine: discover.Shim, ID: id, Name: id}
 }
 
 // Views implements container.Viewer.
@@ -74,24 +86,40 @@ func (v *viewer) Views(ctx context.Context, cg cgroupread.Paths, initPID int) (t
 		// purpose, and would be in the way when the directory is removed.
 		defer func() {
 			if unmountErr := unix.Unmount(target, unix.MNT_DETACH); unmountErr != nil {
-				closeTrees(trees)
+				cover.CloseTrees(trees)
 				trees, err = nil, errors.Join(err, fmt.Errorf("views: unmount %s: %w", target, unmountErr))
 			}
 		}()
 	}
-	reg, err := v.server.Register(ctx, daemon.Registration{ID: v.id, Cgroup: cg, InitPID: initPID, Owned: true})
+	reg, err := v.server.Register(ctx, daemon.Registration{
+		ID: v.id, Container: subject(v.id), Cgroup: cg, InitPID: initPID, Choices: v.choices, Owned: true,
+	})
 	if err != nil {
 		return nil, err
 	}
-	trees, err = openTrees(reg.Dir, reg.Files)
+	trees, err = cover.OpenTrees(reg.Dir, reg.Files)
 	if err == nil && v.own != nil {
-		err = writeOwnDevice(v.stateDir, v.id, trees)
+		err = v.writeDown(reg, trees)
 	}
 	if err != nil {
-		closeTrees(trees)
+		cover.CloseTrees(trees)
 		return nil, err
 	}
 	return trees, nil
+}
+
+// writeDown leaves for `status` what nobody can ask an own server.
+func (v *viewer) writeDown(reg daemon.Registered, trees []attach.Tree) error {
+	if len(trees) == 0 {
+		return nil
+	}
+	device, err := attach.DeviceOf(trees[0].File) // they are all of one tree
+	if err != nil {
+		return err
+	}
+	return daemon.WriteOwnViews(containerDir(v.stateDir, v.id), daemon.OwnViews{
+		Major: device.Major, Minor: device.Minor, Policy: reg.Policy, Choices: v.choices,
+	})
 }
 
 // Close ends the registration, and the server if it was this container's.
@@ -115,60 +143,3 @@ func runOwnServer() int {
 
 // containerDir is where the state of one container of `run` is.
 func containerDir(stateDir, id string) string { return filepath.Join(stateDir, "containers", id) }
-
-// ownDevice is the file in a container's directory that names the file system
-// that its own server serves, so that `status` can tell that server's files
-// from those of a daemon that is gone.
-const ownDevice = "views-device"
-
-func writeOwnDevice(stateDir, id string, trees []attach.Tree) error {
-	if len(trees) == 0 {
-		return nil
-	}
-	device, err := attach.DeviceOf(trees[0].File) // they are all of one tree
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(containerDir(stateDir, id), ownDevice), []byte(device.String()), 0o600); err != nil {
-		return fmt.Errorf("views: %w", err)
-	}
-	return nil
-}
-
-// readOwnDevice gives none for a container that a daemon serves.
-func readOwnDevice(stateDir, id string) ([]attach.Device, error) {
-	path := filepath.Join(containerDir(stateDir, id), ownDevice)
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("status: %w", err)
-	}
-	var d attach.Device
-	if _, err := fmt.Sscanf(string(text), "%d:%d", &d.Major, &d.Minor); err != nil {
-		return nil, fmt.Errorf("status: %s: %q is no device number: %w", path, text, err)
-	}
-	return []attach.Device{d}, nil
-}
-
-// openTrees opens one detached mount for each file below dir, the directory
-// that a server made for the container.
-func openTrees(dir string, files []string) ([]attach.Tree, error) {
-	var trees []attach.Tree
-	for _, f := range files {
-		t, err := attach.OpenTree(filepath.Join(dir, f), "/"+f)
-		if err != nil {
-			closeTrees(trees)
-			return nil, err
-		}
-		trees = append(trees, t)
-	}
-	return trees, nil
-}
-
-func closeTrees(trees []attach.Tree) {
-	for _, t := range trees {
-		t.File.Close()
-	}
-}

@@ -240,12 +240,12 @@ func TestOwnViews(t *testing.T) {
 	if _, ok, err := ReadOwnViews(dir); ok || err != nil {
 		t.Errorf("nothing written: %v, %v", ok, err)
 	}
-	want := OwnViews{Device: "0:42", Policy: view.Policy{Swap: view.SwapNone}, Choices: policy.Choices{"swap": "none"}}
+	want := OwnViews{Major: 1, Minor: 42, Policy: view.Policy{Swap: view.SwapNone}, Choices: policy.Choices{"swap": "none"}}
 	if err := WriteOwnViews(dir, want); err != nil {
 		t.Fatal(err)
 	}
 	got, ok, err := ReadOwnViews(dir)
-	if !ok || err != nil || got.Device != want.Device || got.Policy != want.Policy || got.Choices.String() != "swap=none" {
+	if !ok || err != nil || got.Major != 1 || got.Minor != 42 || got.Policy != want.Policy || got.Choices.String() != "swap=none" {
 		t.Errorf("read: %+v, %v, %v", got, ok, err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, ownViewsName), []byte("{"), 0o600); err != nil {

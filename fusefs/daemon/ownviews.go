@@ -20,9 +20,10 @@ const ownViewsName = "views.json"
 // OwnViews is what `run` writes down about the views of a container with a server
 // of its own, which nobody else can ask.
 type OwnViews struct {
-	// Device is that of the file system, "major:minor": it tells that server's
+	// Major and Minor are the device of the file system: it tells that server's
 	// files from those of a daemon that is gone.
-	Device  string         `json:"device"`
+	Major   uint32         `json:"major"`
+	Minor   uint32         `json:"minor"`
 	Policy  view.Policy    `json:"policy"`
 	Choices policy.Choices `json:"choices,omitempty"`
 }

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"cmp"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/config"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
+)
+
+// settings are the flags of every command that talks to a server.
+type settings struct {
+	stateDir   string
+	configPath string // "" for the default file, which may be missing
+}
+
+func (s *settings) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.stateDir, "state-dir", "", "directory of sockets, state and the containers' trees (default "+defaultStateDir+")")
+	f.StringVar(&s.configPath, "config", "", "configuration `FILE` (default "+config.DefaultPath+", if it is there)")
+}
+
+// load reads the configuration file and fills in the state directory.
+func (s *settings) load() (config.File, error) {
+	file, err := config.Load(s.configPath)
+	s.stateDir = cmp.Or(s.stateDir, file.StateDir, defaultStateDir)
+	return file, err
+}
+
+// find fills in the state directory: all that most commands want of the file.
+func (s *settings) find() error {
+	if s.stateDir != "" && s.configPath == "" {
+		return nil
+	}
+	_, err := s.load()
+	return err
+}
+
+// addPolicyFlags adds a flag for each option; what isn't given isn't chosen.
+func addPolicyFlags(f *pflag.FlagSet, c *policy.Choices, withDefault bool) {
+	for _, o := range policy.Options() {
+		help := o.Help
+		if withDefault && o.Values != nil && !o.IsBool() {
+			help += " (default " + o.Values[0] + ")"
+		}
+		flag := f.VarPF(choice{o, c}, o.Name, "", help)
+		if o.IsBool() {
+			flag.NoOptDefVal = "true"
+		}
+	}
+}
+
+// choice is a policy's flag.
+type choice struct {
+	option  policy.Option
+	choices *policy.Choices
+}
+
+// String implements pflag.Value.
+func (c choice) String() string {
+	if c.choices == nil {
+		return ""
+	}
+	return (*c.choices)[c.option.Name]
+}
+
+// Set implements pflag.Value.
+func (c choice) Set(value string) error {
+	if err := c.option.Check(value); err != nil {
+		return err
+	}
+	return c.choices.Set(c.option.Name, value)
+}
+
+// Type implements pflag.Value; it is what help shows after the flag.
+func (c choice) Type() string {
+	switch {
+	case c.option.IsBool():
+		return "bool"
+	case c.option.Values == nil:
+		return "LIST"
+	}
+	return strings.Join(c.option.Values, "|")
+}
