@@ -255,14 +255,7 @@ func TestGoneWhileRead(t *testing.T) {
 			}
 		}
 		write(t, h.Mountpoint+base+"/inner/"+file, "16777216")
-		p, err := l.OfDir(base + "/inner")
-		if err != nil {
-			t.Fatal(err)
-		}
-		cg, err := l.Open(p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		cg := openUnclosed(t, l, base+"/inner")
 		var readers sync.WaitGroup
 		started := make(chan struct{}, 2)
 		for range 2 {

@@ -20,8 +20,19 @@ import (
 
 const mib = 1 << 20
 
-// open opens the cgroup at a path.
+// open opens the cgroup at a path until the test ends.
 func open(t *testing.T, l *cgroupread.Layout, path string) *cgroupread.Cgroup {
+	t.Helper()
+	cg := openUnclosed(t, l, path)
+	t.Cleanup(func() {
+		if err := cg.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return cg
+}
+
+func openUnclosed(t testing.TB, l *cgroupread.Layout, path string) *cgroupread.Cgroup {
 	t.Helper()
 	p, err := l.OfDir(path)
 	if err != nil {
@@ -31,11 +42,6 @@ func open(t *testing.T, l *cgroupread.Layout, path string) *cgroupread.Cgroup {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := cg.Close(); err != nil {
-			t.Error(err)
-		}
-	})
 	return cg
 }
 
@@ -518,14 +524,7 @@ func BenchmarkMemory(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p, err := l.OfDir(fixture.Container)
-	if err != nil {
-		b.Fatal(err)
-	}
-	cg, err := l.Open(p)
-	if err != nil {
-		b.Fatal(err)
-	}
+	cg := openUnclosed(b, l, fixture.Container)
 	var chain limits.MemoryChain
 	b.ReportAllocs()
 	for b.Loop() {

@@ -4,6 +4,7 @@ package cgroupread
 
 import (
 	"errors"
+	"math"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread/branch"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cgroupfile"
@@ -112,7 +113,7 @@ func cpuacct(p *branch.Pass, l *branch.Level, dst *limits.CPUTime) {
 		p.Fail(l, perCPU, err)
 	}
 	for _, ran := range dst.PerCPU {
-		dst.Total += ran
+		dst.Total += min(ran, math.MaxInt64-dst.Total)
 	}
 	if len(dst.PerCPU) == 0 {
 		if text := p.Text(l, usage); text != nil {

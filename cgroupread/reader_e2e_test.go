@@ -364,14 +364,7 @@ func TestRealGoneReader(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		p, err := l.OfDir(base + "/inner")
-		if err != nil {
-			t.Fatal(err)
-		}
-		cg, err := l.Open(p)
-		if err != nil {
-			t.Fatal(err)
-		}
+		cg := openUnclosed(t, l, base+"/inner")
 		var readers sync.WaitGroup
 		for _, m := range methods() {
 			readers.Go(func() {

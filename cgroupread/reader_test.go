@@ -4,6 +4,7 @@ package cgroupread_test
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,14 +39,7 @@ func TestRecord(t *testing.T) {
 	h.Remove(dir + "io.pressure")
 	h.Write(dir+"cpu.pressure", "")
 	l := detect(t, h)
-	p, err := l.OfDir(fixture.Container)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cg, err := l.Open(p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cg := openUnclosed(t, l, fixture.Container)
 	var record cgroupread.Record
 	reader := cg.Reader(&record)
 	for _, kind := range []string{"cpu", "memory", "io"} {
@@ -119,14 +113,7 @@ func BenchmarkReader(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p, err := l.OfDir(fixture.Container)
-		if err != nil {
-			b.Fatal(err)
-		}
-		cg, err := l.Open(p)
-		if err != nil {
-			b.Fatal(err)
-		}
+		cg := openUnclosed(b, l, fixture.Container)
 		for _, r := range warmReads() {
 			b.Run(name+"/"+r.name, func(b *testing.B) {
 				var record cgroupread.Record
@@ -391,6 +378,10 @@ func TestReaderFiles(t *testing.T) {
 		time.Chain.Levels[0].Throttled != 0 || time.Chain.Levels[1].Throttled != 2 {
 		t.Errorf("CPUTime: %+v, %v", time, err)
 	}
+	v1.Write(acct+"cpuacct.usage_percpu", "18446744073709551615 18446744073709551615 \n")
+	if err := h1.CPUTime(&time); err != nil || time.Total != math.MaxInt64 {
+		t.Errorf("CPUTime of the largest numbers: %+v, %v", time, err)
+	}
 	v1.Remove(acct + "cpuacct.usage_percpu")
 	if err := h1.CPUTime(&time); err != nil || time.Total != 9 || len(time.PerCPU) != 0 {
 		t.Errorf("CPUTime without usage_percpu: %+v, %v", time, err)
@@ -413,15 +404,8 @@ func TestVanishing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := fixture.Load(t, name)
 			l := detect(t, h)
-			p, err := l.OfDir(fixture.Container)
-			if err != nil {
-				t.Fatal(err)
-			}
 			before := descriptors(t)
-			cg, err := l.Open(p)
-			if err != nil {
-				t.Fatal(err)
-			}
+			cg := openUnclosed(t, l, fixture.Container)
 			var readers sync.WaitGroup
 			for _, m := range methods() {
 				readers.Go(func() {

@@ -38,8 +38,8 @@ type Counter struct {
 }
 
 // NodeMemory is what a container has on one NUMA node: v2 memory.numa_stat, in
-// bytes; v1 counts pages there, and tells only some of them (total, file, anon,
-// unevictable).
+// bytes. v1 tells less there, and of the reclaim lists: Anon is the anonymous
+// ones together, shmem included, File those of files, and Unevictable.
 type NodeMemory struct {
 	Node int
 	Stat MemoryStat // what numa_stat tells; the rest is 0
