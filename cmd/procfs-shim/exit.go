@@ -14,7 +14,7 @@ import (
 // has the same table for users, and a test compares the two.
 const (
 	exitOK            = 0   // done
-	exitFailure       = 1   // serve, mount, unmount, status, bench: it failed
+	exitFailure       = 1   // all but run: it failed
 	exitUsage         = 2   // the command line is wrong; nothing was done
 	exitRunFailure    = 125 // run: procfs-shim failed, or its command line is wrong
 	exitNotExecutable = 126 // run: the container's command can't be executed

@@ -237,6 +237,30 @@ func TestSample(t *testing.T) {
 	}
 }
 
+// TestDocumented: docs/POLICIES.md has every option with its values, and the
+// configuration in it is right.
+func TestDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/POLICIES.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(text)
+	for _, o := range policy.Options() {
+		heading := "\n### `" + o.Name + "`"
+		if o.Values != nil {
+			heading += ": " + strings.Join(o.Values, ", ")
+		}
+		if !strings.Contains(doc, heading+"\n") {
+			t.Errorf("no %q", strings.TrimSpace(heading))
+		}
+	}
+	_, sample, _ := strings.Cut(doc, "```toml\n")
+	sample, _, ok := strings.Cut(sample, "```")
+	if f, err := Parse("docs/POLICIES.md", []byte(sample)); !ok || err != nil || len(f.Containers) == 0 || f.Policy == nil {
+		t.Errorf("its sample: %+v, %v", f, err)
+	}
+}
+
 func TestLogger(t *testing.T) {
 	var out bytes.Buffer
 	log, err := Logger(&out, "", "")
