@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
+	"github.com/procfs-shim/procfs-shim/fusefs/source"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -22,7 +25,7 @@ var ErrInvalidID = errors.New("not a directory name of at most 255 bytes")
 // view below. It is safe for concurrent use.
 type Bound struct {
 	host  *Host
-	views nodes
+	views *nodes.View
 
 	mu     sync.RWMutex
 	byID   map[string]*bound
@@ -39,7 +42,7 @@ type bound struct {
 
 // NewBound returns an empty tree of bound views.
 func NewBound(h *Host) *Bound {
-	return &Bound{host: h, views: newNodes(h.present), byID: map[string]*bound{}, next: 1}
+	return &Bound{host: h, views: nodes.New(h.present, h.sources.Directories()), byID: map[string]*bound{}, next: 1}
 }
 
 // Add gives c a view and returns the name of the directory in the top of the
@@ -125,7 +128,7 @@ func (b *Bound) acquire(slot uint64) (*bound, bool) {
 }
 
 // layout implements Tree.
-func (b *Bound) layout() (*Host, nodes) { return b.host, b.views }
+func (b *Bound) layout() (*Host, *nodes.View) { return b.host, b.views }
 
 // has implements Tree.
 func (b *Bound) has(slot uint64) bool {
@@ -164,9 +167,9 @@ func (b *Bound) read(r readRequest) (*snapshot.Snapshot, error) {
 		return nil, errStale
 	}
 	defer c.release()
-	return r.from(c.handles, func() (*snapshot.Snapshot, *container, error) {
+	return r.from(c.handles, func() (*snapshot.Snapshot, *snapshot.Holder, error) {
 		s, err := c.view(text{file: r.file})
-		return s, c.container, err
+		return s, &c.holds, err
 	})
 }
 
@@ -191,4 +194,32 @@ func (b *Bound) released(slot, handle uint64) {
 		c.handles.Release(handle)
 		c.release()
 	}
+}
+
+// shows implements Tree.
+func (b *Bound) shows(slot uint64, _ uint32, d *source.Directory, do func(shown func(*nodes.Node) bool) error) error {
+	if !d.Own {
+		return do(all)
+	}
+	c, ok := b.acquire(slot)
+	if !ok {
+		return errStale
+	}
+	defer c.release()
+	return c.shows(d, do)
+}
+
+// snapshotOf implements Tree.
+func (b *Bound) snapshotOf(slot, handle uint64) (id uint64, ok bool) {
+	c, ok := b.acquire(slot)
+	if !ok {
+		return 0, false
+	}
+	defer c.release()
+	return held(b.host.pool, c.handles, handle)
+}
+
+// validName says whether a container's ID can be the name of a directory.
+func validName(id string) bool {
+	return id != "" && id != "." && id != ".." && len(id) <= 255 && !strings.ContainsAny(id, "/\x00")
 }

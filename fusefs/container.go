@@ -3,14 +3,20 @@
 package fusefs
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs/hostread"
+	"github.com/procfs-shim/procfs-shim/fusefs/locate"
+	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
+	"github.com/procfs-shim/procfs-shim/fusefs/source"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -23,6 +29,10 @@ type Container struct {
 	ID     string             // names the container's directory in the bound tree
 	Cgroup *cgroupread.Cgroup // Bound closes it
 	Policy view.Policy
+	// Init is what is known of its init process ([locate.Locator.Init]). The zero
+	// value stands for one that isn't known: the container is then as old as the
+	// machine's start.
+	Init locate.Init
 }
 
 // A container is a Container while a tree has it: what it was last shown, and
@@ -30,13 +40,14 @@ type Container struct {
 type container struct {
 	Container
 	host     *Host
+	source   *source.Container
 	failures failures
 	policy   atomic.Pointer[view.Policy] // the one in force; Container.Policy is that of the beginning
 	holds    snapshot.Holder             // guarded by the mu of the table that its handles are in
 	refs     atomic.Int64                // see release
 
 	mu   sync.Mutex
-	good map[text]*snapshot.Snapshot // the last good ones
+	good map[textKey]*snapshot.Snapshot // the last good ones
 }
 
 // text is one of the texts that a container has: of this file, in this form.
@@ -45,10 +56,20 @@ type text struct {
 	linux32 bool
 }
 
+// textKey names a text: files of the host's directories are made anew for each
+// request.
+type textKey struct {
+	number  uint32
+	linux32 bool
+}
+
+func (t text) key() textKey { return textKey{t.file.Number, t.linux32} }
+
 // newContainer returns c with one reference, which the tree holds.
 func newContainer(h *Host, c Container) *container {
 	k := &container{
-		Container: c, host: h, good: map[text]*snapshot.Snapshot{},
+		Container: c, host: h, good: map[textKey]*snapshot.Snapshot{},
+		source:   h.sources.Container(c.ID, c.Cgroup, c.Init),
 		failures: failures{log: h.log.With("container", c.ID, "cgroup", c.Cgroup.Paths().String())},
 	}
 	k.policy.Store(&c.Policy)
@@ -61,6 +82,9 @@ func newContainer(h *Host, c Container) *container {
 func (c *container) release() {
 	if c.refs.Add(-1) > 0 {
 		return
+	}
+	if err := c.source.Close(); err != nil {
+		c.failures.log.Warn("what was remembered of the container can't be removed", "error", err)
 	}
 	if err := c.Cgroup.Close(); err != nil {
 		c.failures.log.Warn("the cgroup can't be closed", "error", err)
@@ -76,14 +100,13 @@ func (c *container) release() {
 // render makes the text that the container is to be shown now, and remembers
 // it. The snapshot's reference is the caller's.
 func (c *container) render(t text) (*snapshot.Snapshot, error) {
-	s := c.host.pool.Get(c.host.now())
-	bytes, err := c.generate(t, s.Text)
+	s, err := c.host.generate(t, *c.policy.Load(), c.source.Append)
 	if err != nil {
-		c.host.pool.Release(s)
 		return nil, err
 	}
-	s.Text = bytes
-	c.keep(t, s)
+	if !t.file.Passed() {
+		c.keep(t, s)
+	}
 	return s, nil
 }
 
@@ -97,15 +120,33 @@ func (c *container) view(t text) (*snapshot.Snapshot, error) {
 	return s, nil
 }
 
-// generate asks the source, and makes an error of its panic: a bug must not
-// cost more than the file that has it.
-func (c *container) generate(t text, dst []byte) (bytes []byte, err error) {
+// generate makes a snapshot of what make appends, and an error of its panic: a bug
+// must not cost more than the file that has it.
+func (h *Host) generate(
+	t text, p view.Policy, make func(dst []byte, f *File, how source.How) ([]byte, error),
+) (s *snapshot.Snapshot, err error) {
+	s = h.pool.Get(h.now())
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v\n%s", errPanic, p, debug.Stack())
 		}
+		if err != nil {
+			h.pool.Release(s)
+			s = nil
+		}
 	}()
-	return t.file.source.Append(dst, moment{host: c.host, cgroup: c.Cgroup, policy: *c.policy.Load(), linux32: t.linux32})
+	how := source.How{Policy: p, Linux32: t.linux32, Record: recordOf(s)}
+	bytes, err := make(s.Text, t.file, how)
+	if err == nil {
+		s.Text = bytes
+	}
+	return s, err
+}
+
+// recordOf returns what a snapshot was made from.
+func recordOf(s *snapshot.Snapshot) *source.Record {
+	r, _ := s.Record.(*source.Record) // the pool's are all of this type
+	return r
 }
 
 // keep remembers s as the last good t.
@@ -115,11 +156,11 @@ func (c *container) keep(t text, s *snapshot.Snapshot) {
 	if c.good == nil {
 		return
 	}
-	old := c.good[t]
+	old := c.good[t.key()]
 	if old != nil && old.At.After(s.At) {
 		return
 	}
-	c.good[t] = s.Retain()
+	c.good[t.key()] = s.Retain()
 	if old != nil {
 		c.host.pool.Release(old)
 	}
@@ -131,7 +172,7 @@ func (c *container) instead(t text) (*snapshot.Snapshot, bool) {
 	now := c.host.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := c.good[t]
+	s := c.good[t.key()]
 	if s == nil || now.Sub(s.At) > lastGoodMaxAge {
 		return nil, false
 	}
@@ -140,10 +181,35 @@ func (c *container) instead(t text) (*snapshot.Snapshot, bool) {
 
 // fallBack answers a read for which render failed with err.
 func (c *container) fallBack(t text, err error) (*snapshot.Snapshot, error) {
+	if errors.Is(err, fs.ErrNotExist) && !errors.Is(err, hostread.ErrUnreadable) {
+		return nil, nodes.ErrNone // the container lost the node that the file is of
+	}
 	if s, ok := c.instead(t); ok {
 		c.failures.count(err, t.file.Path, "the last good text, for at most "+lastGoodMaxAge.String())
 		return s, nil
 	}
-	c.failures.count(err, t.file.Path, "an error")
+	return c.host.instead(t, *c.policy.Load(), &c.failures, err)
+}
+
+// instead is what a reader gets whom nothing can be told: by policy the host's own
+// text or the error. It is counted.
+func (h *Host) instead(t text, p view.Policy, failures *failures, err error) (*snapshot.Snapshot, error) {
+	if p.OnError == view.OnErrorHost {
+		if s, failed := h.generate(t, p, h.sources.AppendHost); failed == nil {
+			failures.count(err, t.file.Path, "the host's own text")
+			return s, nil
+		}
+	}
+	failures.count(err, t.file.Path, "an error")
 	return nil, err
+}
+
+// shows implements Tree for one container.
+func (c *container) shows(d *source.Directory, do func(shown func(*nodes.Node) bool) error) error {
+	shown, err := d.Shows(c.source)
+	if err != nil {
+		c.failures.count(err, d.Path, "an error")
+		return err
+	}
+	return do(func(n *nodes.Node) bool { return shown(n.Entry) })
 }

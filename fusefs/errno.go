@@ -10,14 +10,18 @@ import (
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/hostread"
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
+	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
+	"github.com/procfs-shim/procfs-shim/fusefs/source"
 )
 
 // What a request can fail with inside this package.
 var (
-	errNoEntry      = errors.New("no such file in this tree")
 	errStale        = errors.New("the container of this file is no longer registered")
 	errNotDirectory = errors.New("not a directory")
 	errDirectory    = errors.New("a directory")
+	errNoLink       = errors.New("not a symbolic link")
+	errNoRequest    = errors.New("no such ioctl")
+	errNoSnapshot   = errors.New("the handle holds no snapshot")
 	errReadOnly     = errors.New("the file system is read-only")
 	errCached       = errors.New("the text is not for the kernel's page cache")
 	errSnapshotGone = errors.New("the text that this handle was reading was dropped")
@@ -48,15 +52,19 @@ var outcomes = []struct {
 	errno unix.Errno
 	cause Cause
 }{
-	{errNoEntry, unix.ENOENT, causeOfTheRequester},
+	{nodes.ErrNone, unix.ENOENT, causeOfTheRequester},
 	{errNotDirectory, unix.ENOTDIR, causeOfTheRequester},
 	{errDirectory, unix.EISDIR, causeOfTheRequester},
+	{errNoLink, unix.EINVAL, causeOfTheRequester},
+	{errNoRequest, unix.ENOTTY, causeOfTheRequester},
+	{errNoSnapshot, unix.ENODATA, causeOfTheRequester},
 	{errReadOnly, unix.EROFS, causeOfTheRequester},
 	{errCached, unix.EINVAL, causeOfTheRequester},
 	{errStale, unix.ESTALE, CauseNotRegistered},
 	{errSnapshotGone, unix.EIO, CauseSnapshotGone},
 	{errPanic, unix.EIO, CauseInternal},
 	{hostread.ErrUnreadable, unix.EIO, CauseHost},
+	{source.ErrNoTasks, unix.EIO, CauseHost},
 	{locate.ErrNotVisible, unix.EIO, CauseReader},
 	{cgroupread.ErrGone, unix.EIO, CauseCgroupGone},
 }

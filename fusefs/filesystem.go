@@ -3,16 +3,22 @@
 package fusefs
 
 import (
+	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 )
 
 // How long the kernel may take a name or attributes as given. Those of a view
 // never change while its slot is there.
 const (
 	nodeValid = time.Hour
+	// Entries of the host's directories come and go with CPUs.
+	hostValid = 10 * time.Millisecond
 	// Names of containers come and go; only this process and whoever binds from
 	// a bound tree ever look them up.
 	containerValid = 0
@@ -20,12 +26,12 @@ const (
 
 // filesystem answers the kernel's requests from a Tree. Requests that it has no
 // method for get go-fuse's ENOSYS, which makes most kernels stop asking: FLUSH,
-// POLL, ACCESS, GETXATTR, IOCTL among them.
+// POLL, ACCESS, GETXATTR among them.
 type filesystem struct {
 	fuse.RawFileSystem
 	tree  Tree
 	host  *Host
-	views nodes
+	views *nodes.View
 }
 
 // newFilesystem returns the requests' end of t.
@@ -50,30 +56,57 @@ func (fs *filesystem) listsContainers(id uint64) bool {
 }
 
 // find returns what an inode number stands for.
-func (fs *filesystem) find(id uint64) (slot uint64, n *node, err error) {
-	slot, number := splitInode(id)
-	n, ok := fs.views[number]
-	if !ok || !fs.tree.has(slot) {
+func (fs *filesystem) find(id uint64) (slot uint64, n *nodes.Node, err error) {
+	slot, number := nodes.Split(id)
+	if !fs.tree.has(slot) {
 		return 0, nil, errStale
 	}
-	return slot, n, nil
+	n, err = fs.views.At(number)
+	return slot, n, err
+}
+
+// findFor is find for somebody who may not see every node.
+func (fs *filesystem) findFor(id uint64, reader uint32) (slot uint64, n *nodes.Node, err error) {
+	slot, n, err = fs.find(id)
+	if err == nil && n.Entry != nil {
+		err = fs.tree.shows(slot, reader, n.Dir, func(shown func(*nodes.Node) bool) error {
+			if !shown(n) {
+				return nodes.ErrNone
+			}
+			return nil
+		})
+	}
+	return slot, n, err
 }
 
 // attributes fills in what stat(2) shows of a node, and says how long it is
 // valid.
-func (fs *filesystem) attributes(slot uint64, n *node, reader uint32, out *fuse.Attr) time.Duration {
+func (fs *filesystem) attributes(slot uint64, n *nodes.Node, reader uint32, out *fuse.Attr) time.Duration {
 	*out = fuse.Attr{
-		Ino: inode(slot, n.number), Mode: unix.S_IFDIR | n.mode, Nlink: n.links(),
-		Owner: fuse.Owner{Uid: n.uid, Gid: n.gid}, Blksize: blockSize,
+		Ino: nodes.Shown(slot, n.Number), Mode: n.Kind() | n.Mode, Nlink: n.Links(),
+		Owner: fuse.Owner{Uid: n.UID, Gid: n.GID}, Blksize: blockSize,
 	}
 	fs.setTimes(out)
-	if n.file == nil {
-		return nodeValid
+	valid := fs.valid(n)
+	switch {
+	case n.File != nil:
+		size, sizeValid := fs.size(slot, n, reader)
+		out.Size, out.Blksize, valid = size, uint32(nominalSize()), min(valid, sizeValid)
+	case n.Target != "":
+		out.Size = uint64(len(n.Target))
 	}
-	out.Mode = unix.S_IFREG | n.mode
-	size, valid := fs.size(slot, n, reader)
-	out.Size, out.Blksize = size, uint32(nominalSize())
 	return valid
+}
+
+// valid is how long what was said of a node holds.
+func (fs *filesystem) valid(n *nodes.Node) time.Duration {
+	switch {
+	case n.Entry == nil:
+		return nodeValid
+	case n.Dir.Own && fs.tree.has(0):
+		return 0 // the next to ask may be in another container
+	}
+	return hostValid
 }
 
 // topAttributes are those of the directory of containers.
@@ -98,29 +131,34 @@ func (fs *filesystem) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, 
 	if fs.listsContainers(in.NodeId) {
 		slot, ok := fs.tree.slotNamed(name)
 		if !ok {
-			return status(errNoEntry)
+			return status(nodes.ErrNone)
 		}
-		fs.entry(slot, fs.views[topNumber], in.Pid, containerValid, out)
+		fs.entry(slot, fs.views.Top(), in.Pid, containerValid, out)
 		return fuse.OK
 	}
 	slot, dir, err := fs.find(in.NodeId)
 	if err != nil {
 		return status(err)
 	}
-	if dir.file != nil {
+	if !dir.Directory() {
 		return status(errNotDirectory)
 	}
-	n, ok := dir.child(name)
-	if !ok {
-		return status(errNoEntry)
+	n, err := fs.views.Child(dir, name)
+	if err != nil {
+		return status(err)
 	}
-	fs.entry(slot, n, in.Pid, nodeValid, out)
+	if n.Entry != nil {
+		if _, _, err := fs.findFor(nodes.Inode(slot, n.Number), in.Pid); err != nil {
+			return status(err)
+		}
+	}
+	fs.entry(slot, n, in.Pid, fs.valid(n), out)
 	return fuse.OK
 }
 
 // entry fills in the answer to a LOOKUP.
-func (fs *filesystem) entry(slot uint64, n *node, reader uint32, valid time.Duration, out *fuse.EntryOut) {
-	out.NodeId = inode(slot, n.number)
+func (fs *filesystem) entry(slot uint64, n *nodes.Node, reader uint32, valid time.Duration, out *fuse.EntryOut) {
+	out.NodeId = nodes.Inode(slot, n.Number)
 	out.SetEntryTimeout(valid)
 	out.SetAttrTimeout(fs.attributes(slot, n, reader, &out.Attr))
 }
@@ -132,7 +170,7 @@ func (fs *filesystem) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 		fs.topAttributes(&out.Attr)
 		return fuse.OK
 	}
-	slot, n, err := fs.find(in.NodeId)
+	slot, n, err := fs.findFor(in.NodeId, in.Pid)
 	if err != nil {
 		return status(err)
 	}
@@ -143,11 +181,11 @@ func (fs *filesystem) GetAttr(_ <-chan struct{}, in *fuse.GetAttrIn, out *fuse.A
 // Open implements fuse.RawFileSystem. It keeps nothing of the handle that it
 // numbers.
 func (fs *filesystem) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut) fuse.Status {
-	_, n, err := fs.find(in.NodeId)
+	_, n, err := fs.findFor(in.NodeId, in.Pid)
 	switch {
 	case err != nil:
 		return status(err)
-	case n.file == nil:
+	case n.File == nil:
 		return status(errDirectory)
 	case in.Flags&unix.O_ACCMODE != unix.O_RDONLY || in.Flags&unix.O_TRUNC != 0:
 		return status(errReadOnly)
@@ -164,13 +202,13 @@ func (fs *filesystem) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.R
 	if err != nil {
 		return nil, status(err)
 	}
-	if n.file == nil {
+	if n.File == nil {
 		return nil, status(errDirectory)
 	}
 	if in.ReadFlags&fuse.READ_LOCKOWNER == 0 {
 		return nil, status(errCached)
 	}
-	s, err := fs.tree.read(readRequest{slot: slot, file: n.file, handle: in.Fh, offset: in.Offset, reader: in.Pid})
+	s, err := fs.tree.read(readRequest{slot: slot, file: n.File, handle: in.Fh, offset: in.Offset, reader: in.Pid})
 	if err != nil {
 		return nil, status(err)
 	}
@@ -179,7 +217,7 @@ func (fs *filesystem) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.R
 
 // Release implements fuse.RawFileSystem.
 func (fs *filesystem) Release(_ <-chan struct{}, in *fuse.ReleaseIn) {
-	slot, _ := splitInode(in.NodeId)
+	slot, _ := nodes.Split(in.NodeId)
 	fs.tree.released(slot, in.Fh)
 }
 
@@ -188,8 +226,8 @@ func (fs *filesystem) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, _ *fuse.OpenOu
 	if fs.listsContainers(in.NodeId) {
 		return fuse.OK
 	}
-	_, n, err := fs.find(in.NodeId)
-	if err == nil && n.file != nil {
+	_, n, err := fs.findFor(in.NodeId, in.Pid)
+	if err == nil && !n.Directory() {
 		err = errNotDirectory
 	}
 	return status(err)
@@ -207,23 +245,23 @@ func (fs *filesystem) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirE
 	if err != nil {
 		return status(err)
 	}
-	if dir.file != nil {
+	if !dir.Directory() {
 		return status(errNotDirectory)
 	}
-	up := inode(slot, dir.parent.number)
-	if dir.parent == dir {
+	list, err := fs.shownEntries(slot, dir, in.Pid)
+	if err != nil {
+		return status(err)
+	}
+	up := nodes.Shown(slot, dir.Up)
+	if dir.Number == nodes.Top {
 		up = fuse.FUSE_ROOT_ID
 	}
 	entries := []fuse.DirEntry{
-		{Name: ".", Mode: unix.S_IFDIR, Ino: inode(slot, dir.number)},
+		{Name: ".", Mode: unix.S_IFDIR, Ino: nodes.Shown(slot, dir.Number)},
 		{Name: "..", Mode: unix.S_IFDIR, Ino: up},
 	}
-	for _, n := range dir.children {
-		mode := uint32(unix.S_IFDIR)
-		if n.file != nil {
-			mode = unix.S_IFREG
-		}
-		entries = append(entries, fuse.DirEntry{Name: n.name, Mode: mode, Ino: inode(slot, n.number)})
+	for _, n := range list {
+		entries = append(entries, fuse.DirEntry{Name: n.Name, Mode: n.Kind(), Ino: nodes.Shown(slot, n.Number)})
 	}
 	for at := in.Offset; at < uint64(len(entries)); at++ {
 		entries[at].Off = at + 1
@@ -231,6 +269,50 @@ func (fs *filesystem) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirE
 			break
 		}
 	}
+	return fuse.OK
+}
+
+// shownEntries returns the entries of a directory that the reader may see.
+func (fs *filesystem) shownEntries(slot uint64, dir *nodes.Node, reader uint32) ([]*nodes.Node, error) {
+	list, err := fs.views.List(dir)
+	if err != nil || dir.Dir == nil {
+		return list, err
+	}
+	err = fs.tree.shows(slot, reader, dir.Dir, func(shown func(*nodes.Node) bool) error {
+		list = slices.DeleteFunc(list, func(n *nodes.Node) bool { return n.Entry != nil && !shown(n) })
+		return nil
+	})
+	return list, err
+}
+
+// Readlink implements fuse.RawFileSystem.
+func (fs *filesystem) Readlink(_ <-chan struct{}, in *fuse.InHeader) ([]byte, fuse.Status) {
+	_, n, err := fs.findFor(in.NodeId, in.Pid)
+	if err == nil && n.Target == "" {
+		err = errNoLink
+	}
+	if err != nil {
+		return nil, status(err)
+	}
+	return []byte(n.Target), fuse.OK
+}
+
+// snapshotRequest is the ioctl(2) by which a reader asks which snapshot its open
+// file shows: _IOR('p', 1, uint64).
+const snapshotRequest = 2<<30 | 8<<16 | 'p'<<8 | 1
+
+// Ioctl answers snapshotRequest with the snapshot's ID: ENODATA if the file was
+// never read, or its snapshot was dropped. There are no others (ENOTTY).
+func (fs *filesystem) Ioctl(_ <-chan struct{}, in *fuse.IoctlIn, _ []byte, _ *fuse.IoctlOut, out []byte) fuse.Status {
+	if in.Cmd != snapshotRequest || len(out) < 8 {
+		return status(errNoRequest)
+	}
+	slot, _ := nodes.Split(in.NodeId)
+	id, ok := fs.tree.snapshotOf(slot, in.Fh)
+	if !ok {
+		return status(errNoSnapshot)
+	}
+	binary.NativeEndian.PutUint64(out, id)
 	return fuse.OK
 }
 
@@ -248,7 +330,7 @@ func (fs *filesystem) listContainers(from uint64, out *fuse.DirEntryList) {
 		if !ok {
 			return
 		}
-		e := fuse.DirEntry{Name: name, Mode: unix.S_IFDIR, Ino: inode(next, topNumber), Off: next + 2}
+		e := fuse.DirEntry{Name: name, Mode: unix.S_IFDIR, Ino: nodes.Shown(next, nodes.Top), Off: next + 2}
 		if !out.AddDirEntry(e) {
 			return
 		}

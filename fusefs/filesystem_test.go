@@ -15,32 +15,41 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs/locate"
+	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
+	"github.com/procfs-shim/procfs-shim/fusefs/source"
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
 
 // Numbers that kernels may remember: a row may come, none may change.
 func TestNumbersStay(t *testing.T) {
-	want := map[string]uint16{
+	want := map[string]uint32{
 		"proc": 2, "sys": 3, "sys/devices": 4, "sys/devices/system": 5, "sys/devices/system/cpu": 6,
+		"proc/pressure": 7, "sys/devices/system/node": 8,
 		"proc/cpuinfo": 16, "proc/meminfo": 17, "sys/devices/system/cpu/online": 18,
+		"proc/stat": 19, "proc/uptime": 20, "proc/loadavg": 21, "proc/diskstats": 22, "proc/swaps": 23,
+		"proc/slabinfo": 24, "proc/vmstat": 25, "proc/pressure/cpu": 26, "proc/pressure/memory": 27,
+		"proc/pressure/io": 28, "proc/pressure/irq": 29, "sys/devices/system/cpu/offline": 30,
+		"sys/devices/system/node/online": 31, "sys/devices/system/node/possible": 32, "sys/devices/system/node/has_cpu": 33,
+		"sys/devices/system/node/has_memory": 34, "sys/devices/system/node/has_normal_memory": 35,
 	}
-	got := map[string]uint16{}
-	seen := map[uint16]string{topNumber: "the top"}
-	add := func(path string, number uint16) {
+	got := map[string]uint32{}
+	seen := map[uint32]string{nodes.Top: "the top"}
+	add := func(path string, number uint32) {
 		if other, ok := seen[number]; ok {
 			t.Errorf("%s and %s both have number %d", other, path, number)
 		}
 		seen[number], got[path] = path, number
 	}
-	for _, d := range directories {
-		add(d.path, d.number)
+	for _, d := range source.Numbers() {
+		add(d.Path, d.Number)
 	}
 	for _, f := range Files() {
 		add(f.Path, f.Number)
 		if f.Number < 16 {
 			t.Errorf("%s has number %d, which is for directories", f.Path, f.Number)
 		}
-		if f.source == nil || f.Summary == "" || f.Mode == 0 {
+		if f.Summary == "" || f.Mode == 0 {
 			t.Errorf("%s: the row is incomplete", f.Path)
 		}
 		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
@@ -54,8 +63,8 @@ func TestNumbersStay(t *testing.T) {
 			t.Errorf("%s has number %d, had %d", path, got[path], number)
 		}
 	}
-	if inode(0, topNumber) != fuse.FUSE_ROOT_ID {
-		t.Errorf("the top of a tree is inode %d", inode(0, topNumber))
+	if nodes.Inode(0, nodes.Top) != fuse.FUSE_ROOT_ID {
+		t.Errorf("the top of a tree is inode %d", nodes.Inode(0, nodes.Top))
 	}
 }
 
@@ -102,7 +111,7 @@ func TestReadDir(t *testing.T) {
 			t.Errorf("a view lists %s", got)
 		}
 		dir, _ = r.lookup("c/sys/devices/system/cpu")
-		if got := fmt.Sprint(r.list(dir.NodeId, room)); got != "[. .. online]" {
+		if got := fmt.Sprint(r.list(dir.NodeId, room)); got != "[. .. online offline kernel_max possible present]" {
 			t.Errorf("cpu lists %s", got)
 		}
 	}
@@ -136,7 +145,7 @@ func TestRefusals(t *testing.T) {
 	file, _ := r.lookup("c/proc/meminfo")
 	dir, _ := r.lookup("c/proc")
 	at := func(e fuse.EntryOut) fuse.InHeader { return fuse.InHeader{NodeId: e.NodeId} }
-	nowhere := fuse.InHeader{NodeId: 77<<numberBits | 17}
+	nowhere := fuse.InHeader{NodeId: nodes.Inode(77, 17)}
 	var entry fuse.EntryOut
 	var attr fuse.AttrOut
 	var open fuse.OpenOut
@@ -220,13 +229,13 @@ func TestSizes(t *testing.T) {
 func TestSharedContainers(t *testing.T) {
 	r := newRig(t, "debian12-v2")
 	s := NewShared(r.shim, nil)
-	row := text{file: &files[1]}
-	paths := func(path string) cgroupread.Paths {
+	row := text{file: fileAt(t, "proc/meminfo")}
+	paths := func(path string) locate.Place {
 		p, err := cgroupread.NewPaths(path, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p
+		return locate.Place{Cgroup: p}
 	}
 	total := func(path string) string {
 		snap, _, err := s.render(row, paths(path))
@@ -279,7 +288,7 @@ func TestSharedNamesCollide(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := s.acquire(paths)
+		c, err := s.acquire(locate.Place{Cgroup: paths})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -289,7 +298,7 @@ func TestSharedNamesCollide(t *testing.T) {
 	s.byName = map[string][]*shared{all[0].name: slices.Clone(all)}
 	all[1].name = all[0].name
 	for _, c := range all {
-		if got := s.findLocked(c.name, c.paths); got != c {
+		if got := s.findLocked(c.name, c.place); got != c {
 			t.Errorf("found another cgroup of the same name")
 		}
 		c.release()
@@ -320,11 +329,12 @@ func BenchmarkRender(b *testing.B) {
 		b.Fatal(err)
 	}
 	c := newContainer(h, Container{ID: "c", Cgroup: cg})
-	for i := range files {
-		b.Run(path.Base(files[i].Path), func(b *testing.B) {
+	table := h.Files()
+	for i := range table {
+		b.Run(strings.ReplaceAll(table[i].Path, "/", "_"), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				s, err := c.render(text{file: &files[i]})
+				s, err := c.render(text{file: &table[i]})
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -42,6 +42,11 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
+// Boot is the boot clock: the machine was started an hour before the test.
+func (c *clock) Boot() time.Duration {
+	return c.Now().Sub(time.Date(2026, 1, 2, 2, 4, 5, 6, time.UTC))
+}
+
 func (c *clock) add(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -78,7 +83,7 @@ func newRig(t *testing.T, name string) *rig {
 		t.Fatal(err)
 	}
 	r.layout = layout
-	r.shim = NewHost(r.host.Proc, r.host.Sys, layout, r.clock.Now, slog.New(slog.NewTextHandler(r.log, nil)))
+	r.shim = NewHost(r.host.Proc, r.host.Sys, layout, r.clock.Now, slog.New(slog.NewTextHandler(r.log, nil)), BootClock(r.clock.Boot))
 	t.Cleanup(func() {
 		if err := r.shim.Close(); err != nil {
 			t.Error(err)
@@ -223,3 +228,6 @@ func (r *rig) limitFile() string {
 	}
 	return "sys/fs/cgroup/memory" + fixture.Container + "/memory.limit_in_bytes"
 }
+
+// files are the served files that the captured host has.
+func (r *rig) files() []File { return r.shim.Files() }

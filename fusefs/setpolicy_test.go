@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
@@ -22,7 +23,7 @@ func TestSetPolicy(t *testing.T) {
 		s := NewShared(r.shim, nil)
 		shared := func() string {
 			t.Helper()
-			snap, _, err := s.render(text{file: fileAt(t, "sys/devices/system/cpu/online")}, paths)
+			snap, _, err := s.render(text{file: fileAt(t, "sys/devices/system/cpu/online")}, locate.Place{Cgroup: paths})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,9 +60,9 @@ func TestSetPolicy(t *testing.T) {
 
 func fileAt(t *testing.T, path string) *File {
 	t.Helper()
-	for i := range files {
-		if files[i].Path == path {
-			return &files[i]
+	for _, f := range Files() {
+		if f.Path == path {
+			return &f
 		}
 	}
 	t.Fatalf("no file %s in the table", path)

@@ -4,6 +4,7 @@ package fusefs
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,7 +12,9 @@ import (
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/hostread"
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
+	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
+	"github.com/procfs-shim/procfs-shim/fusefs/source"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -24,11 +27,12 @@ const maxSharedContainers = 1024
 // its own container. It is safe for concurrent use.
 type Shared struct {
 	host     *Host
-	views    nodes
+	views    *nodes.View
 	locator  *locate.Locator
 	handles  *snapshot.Table
-	failures failures    // of readers that could not be located
-	asHost   atomic.Bool // see ShowHost
+	failures failures        // of readers that could not be located
+	nobodys  snapshot.Holder // of texts that are no container's; guarded by the mu of handles
+	asHost   atomic.Bool     // see ShowHost
 
 	mu      sync.Mutex
 	policy  view.Policy
@@ -41,7 +45,7 @@ type Shared struct {
 type shared struct {
 	*container
 	name     string
-	paths    cgroupread.Paths
+	place    locate.Place
 	lastRead uint64 // Shared.reads then
 }
 
@@ -49,7 +53,7 @@ type shared struct {
 // containers by the default policy until SetPolicy.
 func NewShared(h *Host, l *locate.Locator) *Shared {
 	return &Shared{
-		host: h, views: newNodes(h.present), locator: l, handles: snapshot.NewTable(h.pool, h.horizon),
+		host: h, views: nodes.New(h.present, h.sources.Directories()), locator: l, handles: snapshot.NewTable(h.pool, h.horizon),
 		failures: failures{log: h.log.With("tree", "shared")}, byName: map[string][]*shared{},
 	}
 }
@@ -70,19 +74,11 @@ func (s *Shared) SetPolicy(p view.Policy) {
 // cgroup, or each its own container again, from the next rendering on.
 func (s *Shared) ShowHost(on bool) { s.asHost.Store(on) }
 
-// whose is the cgroup whose view this reader is to see.
-func (s *Shared) whose(reader uint32) (cgroupread.Paths, error) {
-	if s.asHost.Load() {
-		return s.host.layout.OfDir("/")
-	}
-	return s.locator.Locate(reader)
-}
-
 // Errors returns how many readers could not be located, by cause.
 func (s *Shared) Errors() map[Cause]uint64 { return s.failures.all() }
 
 // layout implements Tree.
-func (s *Shared) layout() (*Host, nodes) { return s.host, s.views }
+func (s *Shared) layout() (*Host, *nodes.View) { return s.host, s.views }
 
 // has implements Tree.
 func (s *Shared) has(slot uint64) bool { return slot == 0 }
@@ -98,7 +94,13 @@ func (s *Shared) released(_, handle uint64) { s.handles.Release(handle) }
 
 // read implements Tree.
 func (s *Shared) read(r readRequest) (*snapshot.Snapshot, error) {
-	return r.from(s.handles, func() (*snapshot.Snapshot, *container, error) { return s.show(r.file, r.reader) })
+	return r.from(s.handles, func() (*snapshot.Snapshot, *snapshot.Holder, error) {
+		snap, c, err := s.show(r.file, r.reader)
+		if c == nil {
+			return snap, &s.nobodys, err
+		}
+		return snap, &c.holds, err
+	})
 }
 
 // measure implements Tree.
@@ -111,18 +113,36 @@ func (s *Shared) measure(_ uint64, f *File, reader uint32) (int, error) {
 	return len(snap.Text), nil
 }
 
-// show makes the text that this reader is to see, and says of which container.
+// show makes the text that this reader is to see, and says of which container;
+// without one there was none to be opened.
 func (s *Shared) show(f *File, reader uint32) (*snapshot.Snapshot, *container, error) {
-	paths, err := s.whose(reader)
-	if err != nil {
-		s.failures.count(err, f.Path, "an error")
-		return nil, nil, err
+	t := text{file: f}
+	if f.Passed() || s.asHost.Load() {
+		t.linux32 = s.asHost.Load() && s.linux32(reader)
+		snap, err := s.host.generate(t, view.Policy{}, s.host.sources.AppendHost)
+		if err != nil {
+			s.failures.count(err, f.Path, "an error")
+		}
+		return snap, nil, err
 	}
-	snap, c, err := s.render(text{file: f, linux32: s.linux32(reader)}, paths)
-	if c == nil && err != nil {
-		s.failures.count(err, f.Path, "an error")
+	place, err := s.locator.Locate(reader)
+	if err == nil {
+		t.linux32 = s.linux32(reader)
+		var snap *snapshot.Snapshot
+		var c *container
+		if snap, c, err = s.render(t, place); c != nil {
+			return snap, c, err
+		}
 	}
-	return snap, c, err
+	snap, err := s.host.instead(t, s.policyNow(), &s.failures, err)
+	return snap, nil, err
+}
+
+// policyNow is the policy in force.
+func (s *Shared) policyNow() view.Policy {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.policy
 }
 
 // linux32 says whether the reader sees 32-bit forms; if that can't be told, it
@@ -135,10 +155,10 @@ func (s *Shared) linux32(reader uint32) bool {
 	return err == nil && is
 }
 
-// render makes the text that readers in this cgroup see. Without a container
+// render makes the text that readers in this place see. Without a container
 // there was none to be opened.
-func (s *Shared) render(t text, paths cgroupread.Paths) (*snapshot.Snapshot, *container, error) {
-	c, err := s.acquire(paths)
+func (s *Shared) render(t text, place locate.Place) (*snapshot.Snapshot, *container, error) {
+	c, err := s.acquire(place)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -148,7 +168,7 @@ func (s *Shared) render(t text, paths cgroupread.Paths) (*snapshot.Snapshot, *co
 		// The reader is in a cgroup of this name, so what is gone is an earlier
 		// one: open the one that is there now.
 		s.forget(c)
-		if again, err := s.acquire(paths); err == nil {
+		if again, err := s.acquire(place); err == nil {
 			c.release()
 			c = again
 			snap, err = c.render(t)
@@ -163,39 +183,49 @@ func (s *Shared) render(t text, paths cgroupread.Paths) (*snapshot.Snapshot, *co
 	return snap, c.container, err
 }
 
-// acquire returns the container at paths with a reference, opening its cgroup
-// if it is not among those kept.
-func (s *Shared) acquire(paths cgroupread.Paths) (*shared, error) {
-	name := paths.String()
+// acquire returns the container in a place with a reference, opening its cgroup
+// if it is not among those kept. A container is a cgroup and an init process: one
+// that was started in the cgroup of another that has ended has CPU times of its
+// own.
+func (s *Shared) acquire(place locate.Place) (*shared, error) {
+	name := place.Cgroup.String()
 	s.mu.Lock()
-	c := s.findLocked(name, paths)
+	c := s.findLocked(name, place)
 	s.mu.Unlock()
 	if c != nil {
 		return c, nil
 	}
-	cg, err := s.host.layout.Open(paths)
+	var init locate.Init
+	if place.Init != 0 {
+		var err error
+		init, err = s.locator.Init(place.Init)
+		if err != nil && !errors.Is(err, locate.ErrNotVisible) { // it has ended, its readers will
+			return nil, err
+		}
+	}
+	cg, err := s.host.layout.Open(place.Cgroup)
 	if err != nil {
 		return nil, err
 	}
 	opened := &shared{
-		container: newContainer(s.host, Container{ID: name, Cgroup: cg}),
-		name:      name, paths: paths,
+		container: newContainer(s.host, Container{ID: fmt.Sprintf("%s init %d", name, place.Init), Cgroup: cg, Init: init}),
+		name:      name, place: place,
 	}
 	s.mu.Lock()
-	c = s.findLocked(name, paths)
+	c = s.findLocked(name, place)
 	var out *shared
 	if c == nil {
 		p := s.policy
 		opened.policy.Store(&p)
 		s.byName[name] = append(s.byName[name], opened)
 		s.entries++
-		c = s.findLocked(name, paths)
+		c = s.findLocked(name, place)
 		out = s.crowdedLocked()
 	}
 	s.mu.Unlock()
 	switch {
 	case c != opened:
-		opened.release() // another read was faster
+		_ = cg.Close() // another read was faster; nothing was done with ours
 	case out != nil:
 		s.drop(out)
 	}
@@ -203,9 +233,9 @@ func (s *Shared) acquire(paths cgroupread.Paths) (*shared, error) {
 }
 
 // findLocked needs mu. It returns the container with a reference, or nil.
-func (s *Shared) findLocked(name string, paths cgroupread.Paths) *shared {
+func (s *Shared) findLocked(name string, place locate.Place) *shared {
 	for _, c := range s.byName[name] {
-		if c.paths.Equal(paths) {
+		if c.place.Init == place.Init && c.place.Cgroup.Equal(place.Cgroup) {
 			s.reads++
 			c.lastRead = s.reads
 			c.refs.Add(1)
@@ -263,4 +293,27 @@ func (s *Shared) forget(c *shared) {
 func (s *Shared) drop(c *shared) {
 	s.handles.Drop(&c.holds)
 	c.release()
+}
+
+// shows implements Tree.
+func (s *Shared) shows(_ uint64, reader uint32, d *source.Directory, do func(shown func(*nodes.Node) bool) error) error {
+	if !d.Own || s.asHost.Load() {
+		return do(all)
+	}
+	place, err := s.locator.Locate(reader)
+	var c *shared
+	if err == nil {
+		c, err = s.acquire(place)
+	}
+	if err != nil {
+		s.failures.count(err, d.Path, "an error")
+		return err
+	}
+	defer c.release()
+	return c.shows(d, do)
+}
+
+// snapshotOf implements Tree.
+func (s *Shared) snapshotOf(_, handle uint64) (id uint64, ok bool) {
+	return held(s.host.pool, s.handles, handle)
 }

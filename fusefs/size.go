@@ -5,6 +5,8 @@ package fusefs
 import (
 	"os"
 	"time"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 )
 
 // # Which size a file has
@@ -38,15 +40,18 @@ func nominalSize() uint64 { return max(8192, uint64(os.Getpagesize())) }
 const boundSizeValid = 10 * time.Millisecond
 
 // size returns the size of a file, and how long it is valid.
-func (fs *filesystem) size(slot uint64, n *node, reader uint32) (uint64, time.Duration) {
-	if !n.long {
+func (fs *filesystem) size(slot uint64, n *nodes.Node, reader uint32) (uint64, time.Duration) {
+	if !n.Long {
 		return nominalSize(), nodeValid
 	}
 	valid := boundSizeValid
 	if fs.tree.has(0) {
 		valid = 0 // the next to ask may be in another container
 	}
-	length, err := fs.tree.measure(slot, n.file, reader)
+	if n.Entry != nil {
+		return uint64(n.Entry.Size), hostValid // as sysfs says: whole pages
+	}
+	length, err := fs.tree.measure(slot, n.File, reader)
 	if err != nil {
 		return nominalSize(), valid // whoever reads will be told why
 	}

@@ -2,7 +2,11 @@
 
 package fusefs
 
-import "github.com/procfs-shim/procfs-shim/fusefs/snapshot"
+import (
+	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
+	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
+	"github.com/procfs-shim/procfs-shim/fusefs/source"
+)
 
 // A Tree is what [Serve] serves: a *[Bound] or a *[Shared].
 //
@@ -10,7 +14,7 @@ import "github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 // comment. None is called while a lock of this package is held.
 type Tree interface {
 	// layout returns the host, and the nodes below each slot.
-	layout() (*Host, nodes)
+	layout() (*Host, *nodes.View)
 	// has says whether there is a view in this slot. The top of a tree, slot 0,
 	// is one itself or else the directory of those in the other slots.
 	has(slot uint64) bool
@@ -25,6 +29,11 @@ type Tree interface {
 	measure(slot uint64, f *File, reader uint32) (int, error)
 	// released is told that a handle was closed.
 	released(slot, handle uint64)
+	// shows calls do with what says which entries of one of the host's directories
+	// the reader may see, and returns its error.
+	shows(slot uint64, reader uint32, d *source.Directory, do func(shown func(*nodes.Node) bool) error) error
+	// snapshotOf returns the ID of the snapshot that a handle holds.
+	snapshotOf(slot, handle uint64) (id uint64, ok bool)
 }
 
 // A readRequest is a READ that is to be answered.
@@ -37,8 +46,10 @@ type readRequest struct {
 }
 
 // from finds the snapshot to answer from: at offset 0 a new one, elsewhere the
-// handle's. render makes a new one and says for whom it is.
-func (r readRequest) from(t *snapshot.Table, render func() (*snapshot.Snapshot, *container, error)) (*snapshot.Snapshot, error) {
+// handle's. render makes a new one and says for whom it counts.
+func (r readRequest) from(
+	t *snapshot.Table, render func() (*snapshot.Snapshot, *snapshot.Holder, error),
+) (*snapshot.Snapshot, error) {
 	if r.offset > 0 {
 		switch s, state := t.Get(r.handle); state {
 		case snapshot.Kept:
@@ -48,13 +59,26 @@ func (r readRequest) from(t *snapshot.Table, render func() (*snapshot.Snapshot, 
 		case snapshot.Unread: // a first read in the middle is as good as one at the start
 		}
 	}
-	s, c, err := render()
+	s, by, err := render()
 	if err != nil {
 		return nil, err
 	}
 	if r.offset > 0 {
-		return t.PutFirst(r.handle, &c.holds, s), nil
+		return t.PutFirst(r.handle, by, s), nil
 	}
-	t.Put(r.handle, &c.holds, s)
+	t.Put(r.handle, by, s)
 	return s, nil
+}
+
+// all is what shows calls do with where everybody sees everything.
+func all(*nodes.Node) bool { return true }
+
+// held returns the ID of the snapshot that a handle holds.
+func held(p *snapshot.Pool, t *snapshot.Table, handle uint64) (id uint64, ok bool) {
+	s, state := t.Get(handle)
+	if state != snapshot.Kept {
+		return 0, false
+	}
+	defer p.Release(s)
+	return s.ID, true
 }

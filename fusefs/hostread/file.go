@@ -3,13 +3,11 @@
 package hostread
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"slices"
-	"strconv"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -59,6 +57,11 @@ func (f *file) read() ([]byte, error) {
 		case errors.Is(err, io.EOF):
 			return text, nil
 		case err != nil:
+			if errors.Is(err, unix.ENODEV) {
+				// What the file told of was taken out of the machine, and may come
+				// back in another file of this name.
+				err = errors.Join(err, f.close())
+			}
 			return nil, fmt.Errorf("%w: %w", ErrUnreadable, err)
 		case len(text) == cap(text):
 			text = slices.Grow(text, cap(text))
@@ -73,18 +76,4 @@ func (f *file) close() error {
 		return file.Close()
 	}
 	return nil
-}
-
-// number reads a file that holds one decimal number, as those below /proc/sys
-// do.
-func (f *file) number() (uint64, error) {
-	text, err := f.read()
-	if err != nil {
-		return 0, err
-	}
-	n, err := strconv.ParseUint(string(bytes.TrimSpace(text)), 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %s: %w", ErrUnreadable, f.path, err)
-	}
-	return n, nil
 }

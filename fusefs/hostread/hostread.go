@@ -3,6 +3,9 @@
 // Package hostread reads the host's files that views are made from, once for all
 // containers.
 //
+//	files, err := hostread.Open("/proc", "/sys", time.Now)
+//	stat, err := files.Reader(nil).Stat()
+//
 // The files are opened when a [Files] is made, before anything can be mounted
 // over them, and stay open: each read at offset 0 makes the kernel write a new
 // text. What was made of it is shared between readers for a while: 10 ms, which
@@ -10,14 +13,18 @@
 // are online.
 //
 // Nothing waits: readers that find a value too old each make a new one. Values
-// aren't changed once made.
+// aren't changed once made, nor are the texts that a [Record] keeps.
 package hostread
 
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
 	"github.com/procfs-shim/procfs-shim/fusefs/procfile"
@@ -38,61 +45,121 @@ const (
 
 // Files are the host's open files. Its methods may be called at the same time.
 type Files struct {
-	meminfoFile, ratioFile, kbytesFile, cpuinfoFile, onlineFile file
-
-	memory             cached[Memory]
-	online             cached[cpulist.Set]
-	cpuinfo, cpuinfo32 cached[cpus]
-}
-
-// Memory is one moment of the host's memory, and the sysctls that say how much
-// of it may be committed.
-type Memory struct {
-	Meminfo          *procfile.Meminfo
-	OvercommitRatio  uint64 // vm.overcommit_ratio, in percent
-	OvercommitKBytes uint64 // vm.overcommit_kbytes, in KiB
+	meminfo        *document[*procfile.Meminfo]
+	ratio, kbytes  *document[uint64]
+	hugePage       *document[uint64]
+	stat           *document[*procfile.Stat]
+	diskstats      *document[*procfile.Diskstats]
+	swaps          *document[*procfile.Swaps]
+	vmstat         *document[*procfile.Vmstat]
+	slabinfo       *document[*procfile.Slabinfo]
+	pressure       map[string]*document[*procfile.Pressure] // by resource
+	lists          map[string]*document[cpulist.Set]        // by path below /sys/devices/system
+	nodes          nodes
+	uptime         file
+	loadavg        file
+	cpuinfoFile    file
+	cpus, cpus32   cached[cpus]
+	required, more []*file // what a host always has, and what some haven't
+	byPath         map[string]*file
 }
 
 // cpus is the cpuinfo while these CPUs were online.
 type cpus struct {
-	cpuinfo *procfile.CPUInfo
-	online  cpulist.Set
+	parsed[*procfile.CPUInfo]
+	online cpulist.Set
 }
 
+// Paths of lists that [Reader.List] knows.
+const (
+	Online        = "sys/devices/system/cpu/online"
+	Offline       = "sys/devices/system/cpu/offline"
+	Possible      = "sys/devices/system/cpu/possible"
+	NodeOnline    = "sys/devices/system/node/online"
+	NodePossible  = "sys/devices/system/node/possible"
+	NodeHasCPU    = "sys/devices/system/node/has_cpu"
+	NodeHasMemory = "sys/devices/system/node/has_memory"
+	NodeHasNormal = "sys/devices/system/node/has_normal_memory"
+)
+
 // Open opens the host's files below procRoot ("/proc") and sysRoot ("/sys").
-// The error names those that can't be opened; the Files returned with it can
-// be used all the same, and try them again when they are needed.
+// The error names those that can't be opened, but for files that a kernel need
+// not have; the Files returned with it can be used all the same, and try them
+// again when they are needed.
 func Open(procRoot, sysRoot string, clock func() time.Time) (*Files, error) {
-	f := &Files{
-		memory:    cached[Memory]{maxAge: maxAge, now: clock},
-		online:    cached[cpulist.Set]{maxAge: maxAge, now: clock},
-		cpuinfo:   cached[cpus]{maxAge: cpuinfoMaxAge, now: clock},
-		cpuinfo32: cached[cpus]{maxAge: cpuinfoMaxAge, now: clock},
+	at := func(path string) string {
+		if below, ok := strings.CutPrefix(path, "proc/"); ok {
+			return filepath.Join(procRoot, below)
+		}
+		return filepath.Join(sysRoot, strings.TrimPrefix(path, "sys/"))
 	}
-	f.meminfoFile.path = filepath.Join(procRoot, "meminfo")
-	f.ratioFile.path = filepath.Join(procRoot, "sys/vm/overcommit_ratio")
-	f.kbytesFile.path = filepath.Join(procRoot, "sys/vm/overcommit_kbytes")
-	f.cpuinfoFile.path = filepath.Join(procRoot, "cpuinfo")
-	f.onlineFile.path = filepath.Join(sysRoot, "devices/system/cpu/online")
+	f := &Files{
+		meminfo:     newDocument(at("proc/meminfo"), clock, procfile.ParseMeminfo),
+		ratio:       newDocument(at("proc/sys/vm/overcommit_ratio"), clock, parseNumber),
+		kbytes:      newDocument(at("proc/sys/vm/overcommit_kbytes"), clock, parseNumber),
+		hugePage:    newDocument(at("sys/kernel/mm/transparent_hugepage/hpage_pmd_size"), clock, parseNumber),
+		stat:        newDocument(at("proc/stat"), clock, procfile.ParseStat),
+		diskstats:   newDocument(at("proc/diskstats"), clock, procfile.ParseDiskstats),
+		swaps:       newDocument(at("proc/swaps"), clock, procfile.ParseSwaps),
+		vmstat:      newDocument(at("proc/vmstat"), clock, procfile.ParseVmstat),
+		slabinfo:    newDocument(at("proc/slabinfo"), clock, procfile.ParseSlabinfo),
+		pressure:    map[string]*document[*procfile.Pressure]{},
+		lists:       map[string]*document[cpulist.Set]{},
+		uptime:      file{path: at("proc/uptime")},
+		loadavg:     file{path: at("proc/loadavg")},
+		cpuinfoFile: file{path: at("proc/cpuinfo")},
+		cpus:        cached[cpus]{maxAge: cpuinfoMaxAge, now: clock},
+		cpus32:      cached[cpus]{maxAge: cpuinfoMaxAge, now: clock},
+	}
+	f.nodes.open(at("sys/devices/system/node"), clock)
+	f.required = []*file{&f.meminfo.file, &f.ratio.file, &f.kbytes.file, &f.cpuinfoFile}
+	f.more = []*file{
+		&f.hugePage.file, &f.stat.file, &f.diskstats.file, &f.swaps.file, &f.vmstat.file, &f.slabinfo.file, &f.uptime, &f.loadavg,
+	}
+	f.byPath = map[string]*file{
+		"proc/meminfo": &f.meminfo.file, "proc/stat": &f.stat.file, "proc/diskstats": &f.diskstats.file,
+		"proc/swaps": &f.swaps.file, "proc/vmstat": &f.vmstat.file, "proc/slabinfo": &f.slabinfo.file,
+		"proc/uptime": &f.uptime, "proc/loadavg": &f.loadavg, "proc/cpuinfo": &f.cpuinfoFile,
+	}
+	for _, resource := range []string{"cpu", "memory", "io", "irq"} {
+		path := "proc/pressure/" + resource
+		d := newDocument(at(path), clock, procfile.ParsePressure)
+		f.pressure[resource], f.byPath[path] = d, &d.file
+		f.more = append(f.more, &d.file)
+	}
+	for _, path := range []string{
+		Online, Offline, Possible, NodeOnline, NodePossible, NodeHasCPU, NodeHasMemory, NodeHasNormal,
+	} {
+		d := newDocument(at(path), clock, parseList)
+		f.lists[path], f.byPath[path] = d, &d.file
+		if path == Online {
+			f.required = append(f.required, &d.file)
+		} else {
+			f.more = append(f.more, &d.file)
+		}
+	}
 	var failed error
-	for _, one := range f.all() {
+	for _, one := range f.required {
 		_, err := one.open()
 		failed = errors.Join(failed, err)
+	}
+	for _, one := range f.more {
+		if _, err := one.open(); !errors.Is(err, fs.ErrNotExist) {
+			failed = errors.Join(failed, err)
+		}
 	}
 	return f, failed
 }
 
 // Close closes the files.
 func (f *Files) Close() error {
-	var failed error
-	for _, one := range f.all() {
-		failed = errors.Join(failed, one.close())
+	failed := f.nodes.close()
+	for _, list := range [][]*file{f.required, f.more} {
+		for _, one := range list {
+			failed = errors.Join(failed, one.close())
+		}
 	}
 	return failed
-}
-
-func (f *Files) all() []*file {
-	return []*file{&f.meminfoFile, &f.ratioFile, &f.kbytesFile, &f.cpuinfoFile, &f.onlineFile}
 }
 
 // Length returns how many bytes the text of another file of the host has now.
@@ -102,63 +169,18 @@ func Length(path string) (int, error) {
 	return len(text), errors.Join(err, f.close())
 }
 
-// Memory returns the host's memory, at most 10 ms old.
-func (f *Files) Memory() (Memory, error) {
-	return f.memory.get(always, func() (Memory, error) {
-		text, err := f.meminfoFile.read()
-		if err != nil {
-			return Memory{}, err
-		}
-		meminfo, err := procfile.ParseMeminfo(text)
-		if err != nil {
-			return Memory{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
-		}
-		ratio, err := f.ratioFile.number()
-		if err != nil {
-			return Memory{}, err
-		}
-		kbytes, err := f.kbytesFile.number()
-		if err != nil {
-			return Memory{}, err
-		}
-		return Memory{meminfo, ratio, kbytes}, nil
-	})
+// BootClock is the time since the machine was started, its sleep included
+// (CLOCK_BOOTTIME): what /proc/uptime says, and what the start times of processes
+// are counted in.
+func BootClock() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &t); err != nil {
+		return 0 // no kernel since 2.6.39 refuses
+	}
+	return time.Duration(t.Nano())
 }
 
-// Online returns the host's online CPUs, at most 10 ms old.
-func (f *Files) Online() (cpulist.Set, error) {
-	return f.online.get(always, func() (cpulist.Set, error) {
-		text, err := f.onlineFile.read()
-		if err != nil {
-			return cpulist.Set{}, err
-		}
-		set, err := cpulist.Parse(string(text))
-		if err != nil {
-			return cpulist.Set{}, fmt.Errorf("%w: %s: %w", ErrUnreadable, f.onlineFile.path, err)
-		}
-		return set, nil
-	})
-}
-
-// CPUInfo returns the host's cpuinfo as of when online were the online CPUs, at
-// most 1 s old.
-func (f *Files) CPUInfo(online cpulist.Set) (*procfile.CPUInfo, error) {
-	return f.cpuinfoBy(&f.cpuinfo, online, f.cpuinfoFile.read)
-}
-
-// cpuinfoBy reads a form of cpuinfo that is kept in from.
-func (f *Files) cpuinfoBy(from *cached[cpus], online cpulist.Set, read func() ([]byte, error)) (*procfile.CPUInfo, error) {
-	same := func(c cpus) bool { return c.online.Equal(online) }
-	c, err := from.get(same, func() (cpus, error) {
-		text, err := read()
-		if err != nil {
-			return cpus{}, err
-		}
-		cpuinfo, err := procfile.ParseCPUInfo(text)
-		if err != nil {
-			return cpus{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
-		}
-		return cpus{cpuinfo, online}, nil
-	})
-	return c.cpuinfo, err
+// errorf makes an error that is ErrUnreadable.
+func errorf(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrUnreadable}, args...)...)
 }

@@ -37,7 +37,7 @@ func open(t *testing.T) (host *fixture.Host, files *Files, move func(time.Durati
 
 func TestMemory(t *testing.T) {
 	host, files, move := open(t)
-	first, err := files.Memory()
+	first, err := files.Reader(nil).Memory()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,47 +49,47 @@ func TestMemory(t *testing.T) {
 	}
 	host.Write("proc/sys/vm/overcommit_ratio", "80\n")
 	move(maxAge)
-	if second, err := files.Memory(); err != nil || second != first {
+	if second, err := files.Reader(nil).Memory(); err != nil || second != first {
 		t.Errorf("read again within 10 ms: %v", err)
 	}
 	move(1)
-	if third, err := files.Memory(); err != nil || third.OvercommitRatio != 80 {
+	if third, err := files.Reader(nil).Memory(); err != nil || third.OvercommitRatio != 80 {
 		t.Errorf("overcommit_ratio is %d after 10 ms, %v", third.OvercommitRatio, err)
 	}
 }
 
 func TestCPUInfo(t *testing.T) {
 	host, files, move := open(t)
-	online, err := files.Online()
+	online, err := files.Reader(nil).Online()
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := files.CPUInfo(online)
+	first, err := files.Reader(nil).CPUInfo(online, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	host.Write("proc/cpuinfo", "processor\t: 0\ncpu MHz\t\t: 1.000\n\n")
 	move(cpuinfoMaxAge)
-	if again, err := files.CPUInfo(online); err != nil || again != first {
+	if again, err := files.Reader(nil).CPUInfo(online, false); err != nil || again != first {
 		t.Errorf("read again within a second: %v", err)
 	}
-	if now, err := files.CPUInfo(cpulist.Of(0)); err != nil || len(now.Blocks) != 1 {
+	if now, err := files.Reader(nil).CPUInfo(cpulist.Of(0), false); err != nil || len(now.Blocks) != 1 {
 		t.Errorf("not read again for other CPUs: %v", err)
 	}
 }
 
 func TestCPUInfo32(t *testing.T) {
 	_, files, _ := open(t)
-	online, err := files.Online()
+	online, err := files.Reader(nil).Online()
 	if err != nil {
 		t.Fatal(err)
 	}
-	native, err := files.CPUInfo(online)
+	native, err := files.Reader(nil).CPUInfo(online, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// A captured file has the same text for every reader, but is read for each.
-	if got, err := files.CPUInfo32(online); err != nil || got == native || !bytes.Equal(got.Append(nil), native.Append(nil)) {
+	if got, err := files.Reader(nil).CPUInfo(online, true); err != nil || got == native || !bytes.Equal(got.Append(nil), native.Append(nil)) {
 		t.Errorf("CPUInfo32: %v", err)
 	}
 	personality := func() uintptr {
@@ -116,11 +116,11 @@ func TestUnreadable(t *testing.T) {
 		file, text string
 		read       func(*Files) error
 	}{
-		{"proc/meminfo", "MemTotal: lots kB\n", func(f *Files) error { _, err := f.Memory(); return err }},
-		{"proc/sys/vm/overcommit_ratio", "fifty\n", func(f *Files) error { _, err := f.Memory(); return err }},
-		{"proc/sys/vm/overcommit_kbytes", "", func(f *Files) error { _, err := f.Memory(); return err }},
-		{"proc/cpuinfo", "no CPU here\n", func(f *Files) error { _, err := f.CPUInfo(cpulist.Of(0)); return err }},
-		{"sys/devices/system/cpu/online", "all\n", func(f *Files) error { _, err := f.Online(); return err }},
+		{"proc/meminfo", "MemTotal: lots kB\n", func(f *Files) error { _, err := f.Reader(nil).Memory(); return err }},
+		{"proc/sys/vm/overcommit_ratio", "fifty\n", func(f *Files) error { _, err := f.Reader(nil).Memory(); return err }},
+		{"proc/sys/vm/overcommit_kbytes", "", func(f *Files) error { _, err := f.Reader(nil).Memory(); return err }},
+		{"proc/cpuinfo", "no CPU here\n", func(f *Files) error { _, err := f.Reader(nil).CPUInfo(cpulist.Of(0), false); return err }},
+		{"sys/devices/system/cpu/online", "all\n", func(f *Files) error { _, err := f.Reader(nil).Online(); return err }},
 	} {
 		host, files, _ := open(t)
 		host.Write(test.file, test.text)
@@ -136,7 +136,7 @@ func TestMissing(t *testing.T) {
 	if !errors.Is(err, os.ErrNotExist) || !errors.Is(err, ErrUnreadable) {
 		t.Errorf("Open without files: %v", err)
 	}
-	if _, err := files.Online(); !errors.Is(err, ErrUnreadable) {
+	if _, err := files.Reader(nil).Online(); !errors.Is(err, ErrUnreadable) {
 		t.Errorf("Online without the file: %v", err)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, "devices/system/cpu"), 0o700); err != nil {
@@ -145,7 +145,7 @@ func TestMissing(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "devices/system/cpu/online"), []byte("0-3\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if set, err := files.Online(); err != nil || set.Len() != 4 {
+	if set, err := files.Reader(nil).Online(); err != nil || set.Len() != 4 {
 		t.Errorf("Online once the file is there: %v, %v", set, err)
 	}
 	if err := files.Close(); err != nil {

@@ -7,9 +7,6 @@ import (
 	goruntime "runtime"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
-	"github.com/procfs-shim/procfs-shim/fusefs/procfile"
 )
 
 // HasLinux32 says whether readers with the personality PER_LINUX32 see another
@@ -17,15 +14,12 @@ import (
 // (arch/arm64/kernel/cpuinfo.c, c_show).
 func HasLinux32() bool { return goruntime.GOARCH == "arm64" }
 
-// CPUInfo32 is CPUInfo as readers with the personality PER_LINUX32 see it.
-func (f *Files) CPUInfo32(online cpulist.Set) (*procfile.CPUInfo, error) {
-	return f.cpuinfoBy(&f.cpuinfo32, online, func() (text []byte, err error) {
-		failed := asLinux32(func() { text, err = f.cpuinfoFile.read() })
-		if failed != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrUnreadable, f.cpuinfoFile.path, failed)
-		}
-		return text, err
-	})
+// readLinux32 is read as readers with the personality PER_LINUX32 do.
+func (f *file) readLinux32() (text []byte, err error) {
+	if failed := asLinux32(func() { text, err = f.read() }); failed != nil {
+		return nil, errorf("%s: %w", f.path, failed)
+	}
+	return text, err
 }
 
 // asLinux32 runs do in a thread with the personality PER_LINUX32. A thread whose

@@ -33,69 +33,79 @@ func New(procRoot string, layout *cgroupread.Layout) *Locator {
 	return l
 }
 
-// Locate returns the cgroup whose view the thread tid must be shown, as the
+// A Place is where a reader is.
+type Place struct {
+	// Cgroup is the one whose view it is to be shown.
+	Cgroup cgroupread.Paths
+	// Init is the PID of the init process of its PID namespace, 0 for a reader in
+	// the host's and where no process leads there. In a pod that shares one
+	// namespace it is the pause container's process: the pod's start.
+	Init int
+}
+
+// Locate returns the place whose view the thread tid must be shown, as the
 // package comment says it. The error is ErrNotVisible for a tid of 0 and for a
 // thread that has ended; any other error names the file of /proc that could
 // not be read.
-func (l *Locator) Locate(tid uint32) (cgroupread.Paths, error) {
+func (l *Locator) Locate(tid uint32) (Place, error) {
 	if l.noHost != nil {
-		return cgroupread.Paths{}, fmt.Errorf("locate reader %d: %w", tid, l.noHost)
+		return Place{}, fmt.Errorf("locate reader %d: %w", tid, l.noHost)
 	}
 	if tid == 0 {
-		return cgroupread.Paths{}, fmt.Errorf("locate reader 0: %w", ErrNotVisible)
+		return Place{}, fmt.Errorf("locate reader 0: %w", ErrNotVisible)
 	}
-	paths, err := l.locate(int(tid))
+	place, err := l.locate(int(tid))
 	if err != nil {
-		return cgroupread.Paths{}, fmt.Errorf("locate reader %d: %w", tid, err)
+		return Place{}, fmt.Errorf("locate reader %d: %w", tid, err)
 	}
-	return paths, nil
+	return place, nil
 }
 
-func (l *Locator) locate(tid int) (cgroupread.Paths, error) {
+func (l *Locator) locate(tid int) (Place, error) {
 	reader, err := openTask(l.proc, tid)
 	if err != nil {
-		return cgroupread.Paths{}, gone(err)
+		return Place{}, gone(err)
 	}
 	defer reader.close()
 	own, err := reader.cgroup(l.layout)
 	if err != nil {
-		return cgroupread.Paths{}, gone(err)
+		return Place{}, gone(err)
 	}
 	space, err := reader.openNamespace()
 	if err != nil {
-		return cgroupread.Paths{}, gone(err)
+		return Place{}, gone(err)
 	}
 	defer space.close()
 	if space.namespace == l.host {
-		return own, nil
+		return Place{Cgroup: own}, nil
 	}
-	container, err := l.initCgroup(reader, space)
+	container, err := l.initPlace(reader, space)
 	if errors.Is(err, errNoInit) {
-		return own, nil
+		return Place{Cgroup: own}, nil
 	}
 	if err != nil {
-		return cgroupread.Paths{}, err
+		return Place{}, err
 	}
-	container = container.TrimInitScope()
-	if !container.Contains(own) {
-		return own, nil
+	container.Cgroup = container.Cgroup.TrimInitScope()
+	if !container.Cgroup.Contains(own) {
+		container.Cgroup = own
 	}
 	return container, nil
 }
 
-// initCgroup returns the cgroup of the init process of space, in which reader
-// is; errNoInit if there is none to be found.
-func (l *Locator) initCgroup(reader task, space spaceFile) (cgroupread.Paths, error) {
+// initPlace returns the place of the init process of space, in which reader is;
+// errNoInit if there is none to be found.
+func (l *Locator) initPlace(reader task, space spaceFile) (Place, error) {
 	init, err := l.findInit(reader, space)
 	if err != nil {
-		return cgroupread.Paths{}, err
+		return Place{}, err
 	}
 	defer init.close()
 	paths, err := init.cgroup(l.layout)
 	if ended(err) || errors.Is(err, cgroupread.ErrGone) {
-		return cgroupread.Paths{}, errNoInit // it is ending, and with it all in its namespace
+		return Place{}, errNoInit // it is ending, and with it all in its namespace
 	}
-	return paths, err
+	return Place{Cgroup: paths, Init: init.id}, err
 }
 
 // findInit opens the init process of space, asking the kernel or, where it

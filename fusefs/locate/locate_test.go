@@ -36,7 +36,7 @@ func TestHostReader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !got.Equal(want) {
+	if !got.Cgroup.Equal(want) {
 		t.Errorf("a reader in the host's PID namespace is in %v, want its own cgroup %v", got, want)
 	}
 }

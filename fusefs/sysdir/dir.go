@@ -185,6 +185,26 @@ func (d *Dir) List(parent *Entry) ([]Entry, error) {
 	return list, nil
 }
 
+// Above returns the number of the directory that an entry is in; false if that is
+// the directory itself.
+func (d *Dir) Above(e *Entry) (uint32, bool) {
+	i := slices.IndexFunc(d.rules, func(r Rule) bool { return r.Number == e.Rule })
+	above := d.rules[i].above()
+	i = slices.IndexFunc(d.rules, func(r Rule) bool { return r.Pattern == above })
+	if i < 0 {
+		return 0, false
+	}
+	first, second := none, none
+	switch strings.Count(above, "#") {
+	case 2:
+		second = e.Second
+		fallthrough
+	case 1:
+		first = e.First
+	}
+	return d.scheme.compose(d.rules[i].Number, first, second)
+}
+
 // within returns the pattern of a directory, and the numbers in its path.
 func (d *Dir) within(parent *Entry) (pattern string, numbers []int) {
 	if parent == nil {

@@ -57,6 +57,10 @@ func walk(t *testing.T, d *Dir, parent *Entry, seen map[uint32]string) (paths []
 		if err != nil || found != e {
 			t.Errorf("Find %s: %+v, %v; listed as %+v", e.Path, found, err, e)
 		}
+		above, below := d.Above(&e)
+		if below != (parent != nil) || below && above != parent.Number {
+			t.Errorf("%s is in %#x, %t", e.Path, above, below)
+		}
 		// As another process would: it has opened the directory, no more.
 		other := New(d.path, d.scheme, d.rules)
 		at, err := other.At(e.Number)

@@ -30,10 +30,18 @@ func may() map[string][]string {
 		"fusefs/locate":         {"cgroupread/…", unix},
 		"fusefs/hostread":       {"cgroupread/cpulist", "fusefs/procfile", unix},
 		"fusefs/snapshot":       {},
-		"fusefs":                {"cgroupread/…", "fusefs/hostread", "fusefs/procfile", "fusefs/snapshot", "fusefs/view", "fusefs/locate", fuse, unix},
-		"fusefs/daemon/…":       {"cgroupread/…", "fusefs/…", unix, mountinfo, toml},
-		"fusefs/readbench/…":    {"fusefs/readbench/…", unix},
-		"runtime/attach":        {unix, mountinfo},
+		"fusefs/sysdir":         {unix},
+		"fusefs/source": {
+			"cgroupread/…", "fusefs/cputime/…", "fusefs/hostread", "fusefs/load", "fusefs/locate", "fusefs/procfile", "fusefs/sysdir", "fusefs/view",
+		},
+		"fusefs/nodes": {"fusefs/source", "fusefs/sysdir", unix},
+		"fusefs": {
+			"cgroupread/…", "fusefs/cputime/history", "fusefs/hostread", "fusefs/nodes", "fusefs/snapshot", "fusefs/source", "fusefs/sysdir", "fusefs/view",
+			"fusefs/locate", fuse, unix,
+		},
+		"fusefs/daemon/…":    {"cgroupread/…", "fusefs/…", unix, mountinfo, toml},
+		"fusefs/readbench/…": {"fusefs/readbench/…", unix},
+		"runtime/attach":     {unix, mountinfo},
 	}
 }
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package hostread
+
+// Record is what a [Reader] read, in order: the host's texts from which numbers
+// were made, so that they can be explained later. It costs nothing but to keep
+// them: texts are shared by all who were given them, and not copied.
+//
+// Its zero value is empty. It belongs to one goroutine at a time.
+type Record struct{ inputs []input }
+
+// An input is one file's text, which nobody changes.
+type input struct {
+	path string
+	text []byte
+}
+
+// Reset empties the record.
+func (r *Record) Reset() {
+	clear(r.inputs) // which hold on to texts
+	r.inputs = r.inputs[:0]
+}
+
+// Each calls f for each file in the order of reading: its absolute path, and its
+// text, which must not be changed.
+func (r *Record) Each(f func(path string, text []byte)) {
+	for _, in := range r.inputs {
+		f(in.path, in.text)
+	}
+}
+
+// Size is how many bytes of text the record keeps from being freed.
+func (r *Record) Size() (size int) {
+	for _, in := range r.inputs {
+		size += len(in.text)
+	}
+	return size
+}
+
+// add notes a file. A nil record takes nothing.
+func (r *Record) add(path string, text []byte) {
+	if r != nil {
+		r.inputs = append(r.inputs, input{path, text})
+	}
+}
