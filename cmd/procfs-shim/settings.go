@@ -71,10 +71,12 @@ func (c choice) String() string {
 
 // Set implements pflag.Value.
 func (c choice) Set(value string) error {
-	if err := c.option.Check(value); err != nil {
+	if err := c.option.Check(value); err != nil { // shorter than With's: pflag says the rest
 		return err
 	}
-	return c.choices.Set(c.option.Name, value)
+	var err error
+	*c.choices, err = c.choices.With(c.option.Name, value)
+	return err
 }
 
 // Type implements pflag.Value; it is what help shows after the flag.

@@ -17,7 +17,10 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/mountpoint"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
+	"github.com/procfs-shim/procfs-shim/test/conformance/served"
 	"github.com/procfs-shim/procfs-shim/test/testenv"
 )
 
@@ -266,5 +269,55 @@ func TestServeManyContainers(t *testing.T) {
 		}
 	}
 	eventually(t, "their descriptors are closed", func() bool { return descriptors(t, s.cmd.Process.Pid) <= before+1 })
+	s.stop(t)
+}
+
+// TestServePolicy: a choice shows at once in a file that is held, and in the
+// server's own account; reads in between never fail.
+func TestServePolicy(t *testing.T) {
+	testenv.RequireFUSE(t)
+	testenv.RequireCPUs(t, 2)
+	testenv.NoLeaks(t)
+	cgroup := served.NewCgroup(t, "daemon-policy")
+	cgroup.SetCPUs(1)
+	dir := testDir(t)
+	s := startServer(t, dir+"/shared", dir+"/state")
+	client := dial(t, s.state)
+	r := Registration{ID: "web", InitPID: pidOf(livingProcess(t))}
+	layout, err := cgroupread.Detect("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cgroup.Join(r.InitPID)
+	if r.Cgroup, err = layout.OfProcess("/proc", r.InitPID); err != nil {
+		t.Fatal(err)
+	}
+	reg, err := client.Register(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.Open(filepath.Join(reg.Dir, "sys/devices/system/cpu/online"), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd) //nolint:errcheck // it was only read
+	all, err := os.ReadFile("/sys/devices/system/cpu/online")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct{ view, want string }{{"quota", "0\n"}, {"cpuset", string(all)}, {"quota", "0\n"}, {"host", string(all)}} {
+		r.Choices = policy.Choices{"cpu-view": step.view}
+		if got, err := client.Register(t.Context(), r); err != nil || got.Policy.CPUView.String() != step.view || got.Dir != reg.Dir {
+			t.Fatalf("%s: %+v, %v", step.view, got, err)
+		}
+		b := make([]byte, 100)
+		n, err := unix.Pread(fd, b, 0)
+		if err != nil || string(b[:n]) != step.want {
+			t.Errorf("%s: CPUs %q, %v, want %q", step.view, b[:max(n, 0)], err, step.want)
+		}
+	}
+	if about, err := client.Server(t.Context()); err != nil || about.Containers != 1 || about.PID != s.cmd.Process.Pid || about.Mountpoint != s.mountpoint {
+		t.Errorf("server: %+v, %v", about, err)
+	}
 	s.stop(t)
 }

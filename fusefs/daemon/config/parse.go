@@ -35,7 +35,7 @@ type setting struct {
 }
 
 // settings are the keys outside of tables.
-func (f *File) settings() []setting {
+func settings(f *File) []setting {
 	return []setting{
 		{"mountpoint", absolute, &f.Mountpoint},
 		{"state-dir", absolute, &f.StateDir},
@@ -182,7 +182,7 @@ func (r *reader) assign(path []string, v *unstable.Node) error {
 	case len(path) == 1 && name == policyTable:
 		return errors.New("must be a table")
 	case len(path) == 1:
-		return assignIn(r.file.settings(), nil, name, v)
+		return assignIn(settings(&r.file), nil, name, v)
 	case len(path) == 2 && path[0] == policyTable:
 		return assignIn(nil, &r.file.Policy, name, v)
 	case len(path) == 2 && path[0] == containerTable:
@@ -217,7 +217,8 @@ func assignIn(settings []setting, choices *policy.Choices, name string, v *unsta
 			if err := valueError(text, o.Check(text)); err != nil {
 				return err
 			}
-			return choices.Set(name, text)
+			*choices, err = choices.With(name, text)
+			return err
 		}
 	}
 	return unknown("key", name, known)

@@ -12,20 +12,17 @@ import (
 )
 
 // Choices are values by the names of options; an option that isn't there was
-// not chosen. Values that didn't come through Set have to pass Check. As JSON it
+// not chosen. Values that didn't come through With have to pass Check. As JSON it
 // is an object: {"cpu-view":"cpuset","files":"default,-stat"}.
 type Choices map[string]string
 
-// Set chooses. The error names the option, the value and what is allowed.
-func (c *Choices) Set(name, value string) error {
+// With returns the choices with one more. The error names the option, the value
+// and what is allowed; then it returns c.
+func (c Choices) With(name, value string) (Choices, error) {
 	if err := check(name, value); err != nil {
-		return err
+		return c, err
 	}
-	if *c == nil {
-		*c = Choices{}
-	}
-	(*c)[name] = value
-	return nil
+	return Choices{name: value}.Over(c), nil
 }
 
 // Check reports the first option, by name, that doesn't exist or can't have its

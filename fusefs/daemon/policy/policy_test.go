@@ -76,7 +76,8 @@ func TestChoices(t *testing.T) {
 		t.Errorf("no choices: %+v, %q, %v", c.Policy(), c, c.Check())
 	}
 	for _, set := range [][2]string{{"swap", "none"}, {"cpu-view", "host"}, {"host-counters", "true"}, {"cpu-view", "cpuset"}, {"files", "meminfo"}} {
-		if err := c.Set(set[0], set[1]); err != nil {
+		var err error
+		if c, err = c.With(set[0], set[1]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -100,8 +101,7 @@ func TestChoices(t *testing.T) {
 		{"files", "meminof", "is it meminfo?"},
 		{"files", "", "empty"},
 	} {
-		before := maps.Clone(c)
-		if err := c.Set(tt.name, tt.value); err == nil || !strings.Contains(err.Error(), tt.says) || !maps.Equal(c, before) {
+		if got, err := c.With(tt.name, tt.value); err == nil || !strings.Contains(err.Error(), tt.says) || !maps.Equal(got, c) {
 			t.Errorf("%s=%s: %v, want an error with %q", tt.name, tt.value, err, tt.says)
 		}
 		if err := (Choices{tt.name: tt.value}).Check(); err == nil {

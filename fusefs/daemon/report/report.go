@@ -100,11 +100,12 @@ func (r *Report) WriteJSON(out io.Writer) error {
 // WriteTable writes the report for people.
 func (r *Report) WriteTable(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 8, 2, ' ', 0)
-	text := "CONTAINER\tENGINE\tINIT\tSTATE\tFILES\tPOLICY\tCGROUP\n"
+	var text strings.Builder
+	text.WriteString("CONTAINER\tENGINE\tINIT\tSTATE\tFILES\tPOLICY\tCGROUP\n")
 	for _, c := range r.Containers {
-		text += fmt.Sprintf("%s\t%s\t%d\t%s\t%d\t%s\t%s\n", c.Label, c.Engine, c.InitPID, c.State, len(c.Files), r.policyOf(c), c.Cgroup)
+		fmt.Fprintf(&text, "%s\t%s\t%d\t%s\t%d\t%s\t%s\n", c.Label, c.Engine, c.InitPID, c.State, len(c.Files), r.policyOf(c), c.Cgroup)
 	}
-	if _, err := io.WriteString(w, text); err != nil {
+	if _, err := io.WriteString(w, text.String()); err != nil {
 		return fmt.Errorf("status: %w", err)
 	}
 	if err := w.Flush(); err != nil {
@@ -146,7 +147,7 @@ func (r *Report) defaultPolicy() view.Policy {
 }
 
 // notes are what doesn't fit into the table.
-func (c Container) notes() []string {
+func (c *Container) notes() []string {
 	var notes []string
 	if c.ProcessesElsewhere > 0 {
 		notes = append(notes, fmt.Sprintf("%d processes have a /proc of their own that isn't covered", c.ProcessesElsewhere))
@@ -175,7 +176,7 @@ func (r *Report) serverNotes() []string {
 	}
 	notes := []string{
 		fmt.Sprintf("server: %s, process %d, up %v, shared tree at %s, %d containers registered",
-			s.Version, s.PID, time.Duration(s.UptimeSeconds)*time.Second, s.Mountpoint, s.Server.Containers),
+			s.Version, s.PID, time.Duration(s.UptimeSeconds)*time.Second, s.Mountpoint, s.Containers),
 		"server: default policy: " + differs,
 	}
 	if len(s.Errors) > 0 {
