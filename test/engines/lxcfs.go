@@ -3,11 +3,9 @@
 package engines
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +16,7 @@ import (
 type LXCFS struct {
 	// Dir is where it is mounted: Dir/proc/meminfo and so on.
 	Dir  string
+	dir  string // of the pidfile and the log
 	stop func()
 }
 
@@ -36,7 +35,7 @@ func StartAsLXCFS(t testing.TB, program string, flags ...string) *LXCFS {
 		t.Fatal(err)
 	}
 	b := &base{dir: dir}
-	l := &LXCFS{Dir: filepath.Join(dir, "mnt")}
+	l := &LXCFS{Dir: filepath.Join(dir, "mnt"), dir: dir}
 	t.Cleanup(func() {
 		b.unmountAll(t)
 		if err := os.RemoveAll(dir); err != nil {
@@ -67,21 +66,36 @@ func (l *LXCFS) Stop() {
 	l.stop = nil
 }
 
-// Kill ends it by SIGKILL to its PID.
-func (l *LXCFS) Kill(t testing.TB) {
+// Signal sends it a signal, to its PID.
+func (l *LXCFS) Signal(t testing.TB, signal unix.Signal) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(l.Dir), "pid"))
+	if err := unix.Kill(l.pid(t), signal); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (l *LXCFS) pid(t testing.TB) int {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(l.dir, "pid"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := pid(t, string(text))
-	if err := unix.Kill(n, unix.SIGKILL); err != nil {
+	return pid(t, string(text))
+}
+
+// Kill ends it by SIGKILL.
+func (l *LXCFS) Kill(t testing.TB) {
+	t.Helper()
+	l.Signal(t, unix.SIGKILL)
+	l.Stop()
+}
+
+// Log is what it has said.
+func (l *LXCFS) Log(t testing.TB) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(l.dir, "lxcfs.log"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if errors.Is(unix.Kill(n, 0), unix.ESRCH) {
-			break
-		}
-	}
-	l.Stop()
+	return string(text)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strconv"
 
@@ -34,7 +35,12 @@ func LockPidfile(path string) (release func() error, err error) {
 		return nil, errors.Join(fmt.Errorf("pidfile: %s: %w", path, err), f.Close())
 	}
 	return func() error {
-		// First the name, while the lock still keeps others from it.
-		return errors.Join(os.Remove(path), f.Close())
+		// First the name, while the lock still keeps others from it. An LXCFS that
+		// was refused the lock has removed it already.
+		err := os.Remove(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return errors.Join(err, f.Close())
 	}, nil
 }
