@@ -56,6 +56,12 @@
 // each quota used. Nothing like it is known of an ancestor's quota, which other
 // children use too; there only what would else be idle bounds it.
 //
+// In the other direction, a container that has to wait for CPUs that others use is
+// refused less: one loop with a fifth of a CPU beside a busy neighbour was refused
+// 67 %, used 20 % and waited for 13 % (measured). It had no idle time. So a
+// container that was refused something and used all its quota over at least 16
+// periods is shown no idle time: what the usage allows is all steal then.
+//
 // What is refused is counted when the refusal ends, so that a reader with a short
 // interval sees nothing while it lasts and then more than fits. It is owed too, at
 // most what a period has for steal (of an ancestor's: a period for each visible

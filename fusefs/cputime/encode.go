@@ -53,14 +53,10 @@ var (
 //	n × (CPU id 32 bits, its top bit set if hidden; user, system, idle, steal)
 //	total, user, n × time of a CPU          what the counters said
 //	owed user, owed system
-//	refused and owed, credit
+//	refused and owed, credit, saturated 8 bits, wall, used and refused of a window
 //	n × (n × byte of the path, refused)     the levels with a quota
 func (h *History) AppendBinary(dst []byte) ([]byte, error) {
-	started := byte(0)
-	if h.started {
-		started = 1
-	}
-	dst = append(dst, version, started)
+	dst = appendFlag(append(dst, version), h.started)
 	dst = appendTimes(dst, h.at)
 	dst = appendCount(dst, len(h.columns))
 	for i := range h.columns {
@@ -76,6 +72,8 @@ func (h *History) AppendBinary(dst []byte) ([]byte, error) {
 	dst = appendCount(dst, len(h.counted.perCPU))
 	dst = appendTimes(dst, h.counted.perCPU...)
 	dst = appendTimes(dst, h.owed.user, h.owed.system, h.refused.owed, h.refused.credit)
+	dst = appendFlag(dst, h.refused.saturated)
+	dst = appendTimes(dst, h.refused.recent.wall, h.refused.recent.used, h.refused.recent.refused)
 	dst = appendCount(dst, len(h.refused.quotas))
 	for i := range h.refused.quotas {
 		q := &h.refused.quotas[i]
@@ -84,6 +82,13 @@ func (h *History) AppendBinary(dst []byte) ([]byte, error) {
 		dst = appendTimes(dst, q.throttled)
 	}
 	return dst, nil
+}
+
+func appendFlag(dst []byte, flag bool) []byte {
+	if flag {
+		return append(dst, 1)
+	}
+	return append(dst, 0)
 }
 
 func appendTimes(dst []byte, times ...time.Duration) []byte {
@@ -129,7 +134,8 @@ func (h *History) UnmarshalBinary(data []byte) error {
 		n.counted.perCPU[i] = d.time()
 	}
 	n.owed = busy{d.time(), d.time()}
-	n.refused = refusals{owed: d.time(), credit: d.time()}
+	n.refused = refusals{owed: d.time(), credit: d.time(), saturated: d.flag()}
+	n.refused.recent = window{d.time(), d.time(), d.time()}
 	n.refused.quotas = make([]quota, d.count(4+8))
 	for i := range n.refused.quotas {
 		n.refused.quotas[i] = quota{string(d.bytes(d.count(1))), d.time()}

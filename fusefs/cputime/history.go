@@ -65,7 +65,7 @@ func (h *History) Advance(dst []Column, s Sample) []Column {
 	own := h.counted.ownTime(&s.Usage)
 	used := h.counted.delta(&s.Usage)
 	h.owed.add(used)
-	refused := h.refused.count(&s.Usage.Chain, used.amount(), h.visible.Len(), first)
+	refused := h.refused.count(&s.Usage.Chain, wall, used.amount(), h.visible.Len(), first)
 
 	h.open(func(c *Column) bool { return c.Visible }, wall)
 	for i := range h.columns {

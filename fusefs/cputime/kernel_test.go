@@ -25,6 +25,7 @@ type kernel struct {
 	refused time.Duration
 	began   struct{ refused, used time.Duration } // at the period's begin
 	steal   time.Duration                         // the truth, period by period
+	wait    int                                   // percent of the time for which others have the CPU
 	want    int                                   // how many CPUs the container's threads would run on
 	rnd     *rand.Rand
 }
@@ -57,7 +58,7 @@ func (k *kernel) run(d time.Duration) {
 		for i := range min(k.want, k.cpus) {
 			cpu := (first + i) % k.cpus
 			switch {
-			case k.since[cpu] > 0:
+			case k.since[cpu] > 0 || k.rnd.IntN(100) < k.wait:
 			case k.quota.Limited() && k.pool < ms:
 				k.since[cpu] = k.now
 			default:
@@ -109,22 +110,25 @@ func TestAgainstKernel(t *testing.T) {
 	for _, c := range []struct {
 		name                 string
 		cpus, percent, want  int
+		wait                 int
 		busy, steal, visible int // percent of a CPU; visible CPUs
 	}{
-		{"saturated, one thread", 4, 20, 1, 20, 80, 1},
-		{"saturated, on one CPU", 1, 20, 1, 20, 80, 1},
-		{"saturated, a thread for each CPU", 4, 20, 4, 20, 80, 1},
-		{"1.5 of 2", 4, 150, 2, 150, 50, 2},
-		{"one thread has enough", 4, 200, 1, 100, 0, 2},
-		{"four threads fill two", 4, 200, 4, 200, 0, 2},
-		{"no quota", 4, 0, 3, 300, 0, 4},
-		{"idle", 4, 20, 0, 0, 0, 1},
-		{"64 CPUs use one up in a moment", 64, 100, 64, 100, 0, 1},
+		{"saturated, one thread", 4, 20, 1, 0, 20, 80, 1},
+		{"saturated, on one CPU", 1, 20, 1, 0, 20, 80, 1},
+		{"saturated, a thread for each CPU", 4, 20, 4, 0, 20, 80, 1},
+		{"saturated, beside neighbours", 4, 20, 1, 60, 20, 80, 1},
+		{"1.5 of 2, beside neighbours", 4, 150, 3, 30, 150, 50, 2},
+		{"1.5 of 2", 4, 150, 2, 0, 150, 50, 2},
+		{"one thread has enough", 4, 200, 1, 0, 100, 0, 2},
+		{"four threads fill two", 4, 200, 4, 0, 200, 0, 2},
+		{"no quota", 4, 0, 3, 0, 300, 0, 4},
+		{"idle", 4, 20, 0, 0, 0, 0, 1},
+		{"64 CPUs use one up in a moment", 64, 100, 64, 0, 100, 0, 1},
 	} {
 		for _, interval := range []time.Duration{ms, 7 * ms, 10 * ms, 37 * ms, 100 * ms, 250 * ms, sec, 10 * sec} {
 			for _, perCPU := range []bool{false, true} {
 				k := newKernel(c.cpus, c.percent)
-				k.want = c.want
+				k.want, k.wait = c.want, c.wait
 				var h History
 				var columns []Column
 				for range 2 * sec / min(interval, sec) {
@@ -154,7 +158,7 @@ func TestAgainstKernel(t *testing.T) {
 // Two readers, one each 10 ms and one each 2 s, see the same container, which
 // changes what it does each 300 ms.
 func TestReadersAgree(t *testing.T) {
-	k := newKernel(4, 120)
+	k := newKernel(4, 150)
 	var often, seldom History
 	var a, b []Column
 	for i := range 3000 {
@@ -176,13 +180,15 @@ func TestReadersAgree(t *testing.T) {
 		if one.Total() != other.Total() {
 			t.Fatalf("after %v: %v and %v in all", k.now-start, one.Total(), other.Total())
 		}
-		if d := (one.Steal - k.steal).Abs(); d > 200*ms {
+		// At times one thread nearly fills the quota for a while, and is taken to
+		// be refused.
+		if one.Steal < k.steal-200*ms || one.Steal > k.steal*11/10+200*ms {
 			t.Fatalf("after %v: the one saw %v of steal, want %v", k.now-start, one.Steal, k.steal)
 		}
 		// The other can't tell usage in periods that refused something from usage
-		// in others: it sees no less, and at most the spare 80 ms for each 120 ms
+		// in others: it sees no less, and at most the spare 50 ms for each 150 ms
 		// used, and an eighth.
-		if most := k.used()*80/120*9/8 + ms; other.Steal < k.steal-200*ms || other.Steal > most {
+		if most := k.used()*50/150*9/8 + ms; other.Steal < k.steal-200*ms || other.Steal > most {
 			t.Fatalf("after %v: the other saw %v of steal, want %v to %v", k.now-start, other.Steal, k.steal, most)
 		}
 	}

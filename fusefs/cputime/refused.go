@@ -18,6 +18,23 @@ type refusals struct {
 	// credit is how much the container's own quota can have refused: no more of
 	// what is owed is shown.
 	credit time.Duration
+	recent window
+	// saturated says that the container used its own quota up all the time, in the
+	// last window. All that its usage allows is steal then: what it wasn't refused,
+	// it waited for a CPU that others had.
+	saturated bool
+}
+
+// windowPeriods is how many periods a window has at least.
+const windowPeriods = 16
+
+// window is what the container did with its own quota over some periods.
+type window struct{ wall, used, refused time.Duration }
+
+// filled reports whether the container was refused something and used all quotas
+// in the window but one: the window begins and ends within periods.
+func (w *window) filled(q limits.Quota) bool {
+	return w.refused > 0 && addSaturated(w.used, q.Quota) >= scale(w.wall, q.Quota, q.Period)
 }
 
 // quota is a level of the chain that has one.
@@ -28,20 +45,29 @@ type quota struct {
 
 // count adds what the tightest quota refused since the last sample to what is
 // owed, and gives how much of that may be shown. used is what the container used
-// since, on so many visible CPUs.
-func (r *refusals) count(chain *limits.CPUChain, used time.Duration, cpus int, first bool) (most time.Duration) {
+// in that time, wall, on so many visible CPUs.
+func (r *refusals) count(chain *limits.CPUChain, wall, used time.Duration, cpus int, first bool) (most time.Duration) {
 	tightest, limited := chain.Tightest()
 	own := limited && isOwn(chain, &tightest)
-	r.owed = addSaturated(r.owed, r.since(&tightest, first && own))
+	refused := r.since(&tightest, first && own)
 	r.remember(chain)
+	r.owed = addSaturated(r.owed, refused)
 	if !own {
-		r.credit = 0
+		r.credit, r.recent, r.saturated = 0, window{}, false
 		return r.owed
 	}
 	// A period that refused anything used the quota up, and so had no more than
 	// spareTime for steal and idle. An eighth more, since the kernel may leave some
 	// of a quota on CPUs that don't need it (sched_cfs_bandwidth_slice_us).
 	r.credit = addSaturated(r.credit, scale(addSaturated(used, used/8), spareTime(tightest.Quota, cpus), tightest.Quota.Quota))
+	w := &r.recent
+	w.wall, w.used, w.refused = w.wall+wall, addSaturated(w.used, used), addSaturated(w.refused, refused)
+	if w.wall >= windowPeriods*min(tightest.Quota.Period, longestPeriod) {
+		r.saturated, *w = w.filled(tightest.Quota), window{}
+	}
+	if r.saturated {
+		r.owed = max(r.owed, r.credit)
+	}
 	return min(r.owed, r.credit)
 }
 
