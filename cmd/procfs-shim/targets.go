@@ -134,6 +134,18 @@ func allFiles() []string {
 	return all
 }
 
+// usualFiles are those bound unless something else was said, as far as the host
+// has them.
+func usualFiles() []string {
+	var usual []string
+	for _, f := range fusefs.Files() {
+		if _, err := os.Lstat("/" + f.Path); f.BindByDefault && err == nil {
+			usual = append(usual, f.Path)
+		}
+	}
+	return usual
+}
+
 // registrar is a client as package cover sees it, with what was chosen for the
 // containers that are meant.
 type registrar struct {

@@ -39,7 +39,7 @@ kernel's file or the engine's mask, is seen again. It needs no server.
 			if err := t.find(); err != nil {
 				return err
 			}
-			v := cover.Coverer{Served: allFiles(), Out: cmd.OutOrStdout()}
+			v := cover.Coverer{Served: allFiles(), Usual: usualFiles(), Out: cmd.OutOrStdout()}
 			client, err := daemon.Dial(t.stateDir)
 			if err == nil {
 				defer client.Close()

@@ -56,8 +56,9 @@ type Coverer struct {
 	Finder *discover.Finder
 	// Server may be nil for Uncover and Look.
 	Server Server
-	// Served are all files that a server has.
-	Served []string
+	// Served are all files that a server can have, Usual those that lie over a
+	// container's unless something else was said.
+	Served, Usual []string
 	// Out is told what was done, a line for each file: container, destination,
 	// action, with tabs between. Warn is told what a container loses.
 	Out, Warn io.Writer
@@ -152,18 +153,22 @@ func (v Coverer) Cover(ctx context.Context, c discover.Container, w Wish) error 
 	return job.do(ctx)
 }
 
-// Uncover takes the files (nil: every one of ours) off one container and, when
-// none of ours is left there, ends its registration.
+// Uncover takes the files off one container and, when none of ours is left there,
+// ends its registration. nil stands for all of ours; then the usual ones are
+// spoken of even where they weren't.
 func (v Coverer) Uncover(ctx context.Context, c discover.Container, files []string) error {
 	process, err := v.hold(c)
 	if err != nil {
 		return err
 	}
 	defer process.Close() //nolint:errcheck // it was only looked at
+	destinations := Destinations(files)
 	if files == nil {
-		files = v.Served
+		if destinations, err = v.oursOrUsual(c.InitPID); err != nil {
+			return err
+		}
 	}
-	results, err := process.Detach(ctx, Destinations(files))
+	results, err := process.Detach(ctx, destinations)
 	if err != nil {
 		return err
 	}
@@ -173,6 +178,18 @@ func (v Coverer) Uncover(ctx context.Context, c discover.Container, files []stri
 		return err
 	}
 	return v.Server.Unregister(ctx, c)
+}
+
+// oursOrUsual are the destinations of ours in a process, and the usual ones.
+func (v Coverer) oursOrUsual(pid int) ([]string, error) {
+	destinations := Destinations(v.Usual)
+	covered, err := v.Covered(pid)
+	for _, m := range covered {
+		if !slices.Contains(destinations, m.Destination) {
+			destinations = append(destinations, m.Destination)
+		}
+	}
+	return destinations, err
 }
 
 func (v Coverer) tell(c discover.Container, results []attach.Result) {

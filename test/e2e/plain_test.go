@@ -6,7 +6,10 @@ package e2e
 
 import (
 	"fmt"
+	"maps"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,7 +76,29 @@ func actions(t *testing.T, out string) map[string]string {
 	return done
 }
 
-// all says that the same was done to each file that is covered by default.
+// usual are the files that are covered unless something else is said, as far as
+// this host has them.
+func usual() []string {
+	return slices.DeleteFunc([]string{
+		"/proc/cpuinfo", "/proc/diskstats", "/proc/loadavg", "/proc/meminfo",
+		"/proc/pressure/cpu", "/proc/pressure/io", "/proc/pressure/irq", "/proc/pressure/memory",
+		"/proc/slabinfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/vmstat",
+		"/sys/devices/system/cpu/offline", "/sys/devices/system/cpu/online",
+	}, func(path string) bool { _, err := os.Lstat(path); return err != nil })
+}
+
+// all says that the same was done to each of the usual files.
 func all(action string) map[string]string {
-	return map[string]string{"/proc/meminfo": action, "/proc/cpuinfo": action, "/sys/devices/system/cpu/online": action}
+	done := map[string]string{}
+	for _, path := range usual() {
+		done[path] = action
+	}
+	return done
+}
+
+// but is all with exceptions.
+func but(action string, exceptions map[string]string) map[string]string {
+	done := all(action)
+	maps.Copy(done, exceptions)
+	return done
 }
