@@ -31,6 +31,7 @@ func may() map[string][]string {
 		"fusefs/hostread":       {"cgroupread/cpulist", "fusefs/procfile", unix},
 		"fusefs/snapshot":       {},
 		"fusefs/sysdir":         {unix},
+		"fusefs/formats":        {"fusefs/procfile", "fusefs/view"},
 		"fusefs/source": {
 			"cgroupread/…", "fusefs/cputime/…", "fusefs/hostread", "fusefs/load", "fusefs/locate", "fusefs/procfile", "fusefs/sysdir", "fusefs/view",
 		},
