@@ -27,10 +27,11 @@ type kernel struct {
 	steal   time.Duration                         // the truth, period by period
 	wait    int                                   // percent of the time for which others have the CPU
 	want    int                                   // how many CPUs the container's threads would run on
+	first   int                                   // the CPU that the first of them runs on
 	rnd     *rand.Rand
 }
 
-func newKernel(cpus int, percent int) *kernel {
+func newKernel(cpus, percent int) *kernel {
 	k := &kernel{
 		now: start, cpus: cpus, rnd: rand.New(rand.NewPCG(1, 2)),
 		since: make([]time.Duration, cpus), usage: make([]time.Duration, cpus),
@@ -54,9 +55,11 @@ func (k *kernel) run(d time.Duration) {
 			k.steal += max(0, min(k.refused-k.began.refused, room))
 			k.began.refused, k.began.used = k.refused, k.used()
 		}
-		first := k.rnd.IntN(k.cpus) // threads move
+		if k.rnd.IntN(50) == 0 { // threads move
+			k.first = k.rnd.IntN(k.cpus)
+		}
 		for i := range min(k.want, k.cpus) {
-			cpu := (first + i) % k.cpus
+			cpu := (k.first + i) % k.cpus
 			switch {
 			case k.since[cpu] > 0 || k.rnd.IntN(100) < k.wait:
 			case k.quota.Limited() && k.pool < ms:

@@ -9,7 +9,7 @@ import (
 )
 
 func TestAdvanceAllocatesNothingWarm(t *testing.T) {
-	e := quiet(t, t.TempDir()).Entry(key)
+	e := quiet(t, t.TempDir()).Entry(web())
 	var columns []cputime.Column
 	now := 10 * s
 	read := func() {
@@ -36,7 +36,7 @@ func BenchmarkAdvance(b *testing.B) {
 		{"2/closed", 2, (*Entry).Close},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			e := quiet(b, b.TempDir()).Entry(key)
+			e := quiet(b, b.TempDir()).Entry(web())
 			var columns []cputime.Column
 			now := 10 * s
 			b.ReportAllocs()

@@ -55,7 +55,7 @@ func (e *Entry) Advance(dst []cputime.Column, sample cputime.Sample) ([]cputime.
 }
 
 func (e *Entry) save() (err error) {
-	e.buf, err = appendRecord(e.buf[:0], e.sequence+1, &e.key, &e.history)
+	e.buf, err = appendRecord(e.buf[:0], e.sequence+1, e.key, &e.history)
 	if err != nil {
 		return err
 	}

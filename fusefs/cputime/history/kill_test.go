@@ -45,7 +45,7 @@ func TestKilled(t *testing.T) {
 			}
 		}
 		_ = server.Wait()
-		if at := quiet(t, dir).Entry(key).history.At(); at != last && at != last+time.Microsecond {
+		if at := quiet(t, dir).Entry(web()).history.At(); at != last && at != last+time.Microsecond {
 			t.Fatalf("round %d: %v was shown, the successor stands at %v", i, last, at)
 		}
 	}
@@ -57,7 +57,7 @@ func serve(dir string) {
 	if err != nil {
 		panic(err)
 	}
-	e := store.Entry(key)
+	e := store.Entry(web())
 	now := max(10*s, e.history.At())
 	for {
 		now += time.Microsecond

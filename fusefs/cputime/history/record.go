@@ -37,7 +37,7 @@ type record struct {
 }
 
 // appendRecord appends the record of a history to dst.
-func appendRecord(dst []byte, sequence uint64, k *Key, h *cputime.History) ([]byte, error) {
+func appendRecord(dst []byte, sequence uint64, k Key, h *cputime.History) ([]byte, error) {
 	start := len(dst)
 	dst = append(dst, magic...)
 	dst = append(dst, make([]byte, 8)...)

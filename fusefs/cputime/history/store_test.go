@@ -85,7 +85,8 @@ func advance(tb testing.TB, e *Entry, sample cputime.Sample) []cputime.Column {
 	return columns
 }
 
-var key = Key{ID: "web", Start: s, Inode: 7}
+// web is the container of most tests.
+func web() Key { return Key{ID: "web", Start: s, Inode: 7} }
 
 // A server that is killed leaves nothing but its files: here the successor opens
 // the directory while the predecessor's store is still there, unclosed.
@@ -93,7 +94,7 @@ func TestSuccessorGoesOn(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cpu")
 	var want cputime.History
 	for i := range time.Duration(9) {
-		e := quiet(t, dir).Entry(key)
+		e := quiet(t, dir).Entry(web())
 		for j := range i { // odd and even numbers of writes
 			sample := at(10*s+10*i*s+j*s, 1+int(i+j)%4)
 			if got := advance(t, e, sample); !slices.Equal(got, want.Advance(nil, sample)) {
@@ -111,7 +112,7 @@ func TestSuccessorGoesOn(t *testing.T) {
 
 func TestOldSampleWritesNothing(t *testing.T) {
 	dir := t.TempDir()
-	e := quiet(t, dir).Entry(key)
+	e := quiet(t, dir).Entry(web())
 	advance(t, e, at(10*s, 2))
 	before := e.sequence
 	advance(t, e, at(10*s, 2))
@@ -123,17 +124,17 @@ func TestOldSampleWritesNothing(t *testing.T) {
 
 func TestOthersDoNotInherit(t *testing.T) {
 	dir := t.TempDir()
-	e := quiet(t, dir).Entry(key)
+	e := quiet(t, dir).Entry(web())
 	advance(t, e, at(10*s, 2))
 	for _, other := range []Key{{"db", s, 7}, {"web", 2 * s, 7}, {"web", s, 8}, {"", 0, 0}} {
 		if h := &quiet(t, dir).Entry(other).history; h.At() != 0 {
 			t.Errorf("%+v inherits", other)
 		}
 	}
-	if h := &open(t, dir, "next boot", slog.New(slog.DiscardHandler)).Entry(key).history; h.At() != 0 {
+	if h := &open(t, dir, "next boot", slog.New(slog.DiscardHandler)).Entry(web()).history; h.At() != 0 {
 		t.Error("a container inherits over a reboot")
 	}
-	if h := &quiet(t, dir).Entry(key).history; h.At() != 10*s {
+	if h := &quiet(t, dir).Entry(web()).history; h.At() != 10*s {
 		t.Error("the container itself doesn't")
 	}
 }
@@ -144,7 +145,7 @@ func file(store *Store, k Key) string { return filepath.Join(store.root.Name(), 
 func TestSweep(t *testing.T) {
 	dir := t.TempDir()
 	past := open(t, dir, "boot before", slog.New(slog.DiscardHandler))
-	advance(t, past.Entry(key), at(99*s, 2))
+	advance(t, past.Entry(web()), at(99*s, 2))
 	var log testLog
 	store := open(t, dir, "boot", log.logger())
 	gone, lives, torn := Key{"gone", s, 1}, Key{"lives", s, 2}, Key{"torn", s, 3}
@@ -196,7 +197,7 @@ func names(tb testing.TB, dir string) (all []string) {
 
 func TestRemove(t *testing.T) {
 	dir := t.TempDir()
-	e := quiet(t, dir).Entry(key)
+	e := quiet(t, dir).Entry(web())
 	advance(t, e, at(10*s, 2))
 	if err := e.Remove(); err != nil {
 		t.Fatal(err)
@@ -208,7 +209,7 @@ func TestRemove(t *testing.T) {
 	if left := names(t, dir); len(left) > 0 {
 		t.Errorf("left are %v", left)
 	}
-	unread := quiet(t, dir).Entry(key)
+	unread := quiet(t, dir).Entry(web())
 	if err := unread.Remove(); err != nil {
 		t.Errorf("remove what was never written: %v", err)
 	}
@@ -216,7 +217,7 @@ func TestRemove(t *testing.T) {
 
 func TestNilStore(t *testing.T) {
 	var store *Store
-	e := store.Entry(key)
+	e := store.Entry(web())
 	if got := advance(t, e, at(10*s, 2)); len(got) != 2 {
 		t.Errorf("got %v", got)
 	}
@@ -231,8 +232,8 @@ func TestNilStore(t *testing.T) {
 func TestCannotWrite(t *testing.T) {
 	dir := t.TempDir()
 	store := quiet(t, dir)
-	e := store.Entry(key)
-	path := file(store, key)
+	e := store.Entry(web())
+	path := file(store, web())
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +253,7 @@ func TestCannotWrite(t *testing.T) {
 	if _, err := e.Advance(nil, at(21*s, 2)); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
-	if now := quiet(t, dir).Entry(key).history.At(); now != 20*s {
+	if now := quiet(t, dir).Entry(web()).history.At(); now != 20*s {
 		t.Errorf("the next one stands at %v", now)
 	}
 	if _, err := Open(filepath.Join(dir, "no", "parent"), "boot", slog.New(slog.DiscardHandler)); !errors.Is(err, fs.ErrNotExist) {
