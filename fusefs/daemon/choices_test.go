@@ -163,22 +163,6 @@ func TestReload(t *testing.T) {
 	}
 }
 
-func TestHostHas(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "proc"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "proc/meminfo"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	has := hostHas(dir+"/proc", dir+"/sys")
-	for file, want := range map[string]bool{"proc/meminfo": true, "proc/cpuinfo": false, "sys/devices/system/cpu/online": false, "nonsense": false} {
-		if got := has(file); got != want {
-			t.Errorf("%s: %v", file, got)
-		}
-	}
-}
-
 // TestByInit: a container keeps the id that the server knows it by, loses it when
 // it has moved, and what resolve answers register does.
 func TestByInit(t *testing.T) {

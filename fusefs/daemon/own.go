@@ -47,8 +47,9 @@ func serveOwn(ctx context.Context, dev, control *os.File, proc, sys string, log 
 	if err != nil {
 		return errors.Join(err, dev.Close())
 	}
-	has := hostHas(proc, sys)
-	bound := fusefs.NewBound(fusefs.NewHost(proc, sys, layout, time.Now, log))
+	host := fusefs.NewHost(proc, sys, layout, time.Now, log)
+	has := presence(host)
+	bound := fusefs.NewBound(host)
 	server, err := fusefs.Serve(bound, dev)
 	// The server has a descriptor of its own; see mountpoint.Mount.
 	if err := errors.Join(err, dev.Close()); err != nil {

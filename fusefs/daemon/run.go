@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -120,8 +119,8 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	has := hostHas(c.Proc, c.Sys)
 	host := fusefs.NewHost(c.Proc, c.Sys, layout, time.Now, c.Log)
+	has := presence(host)
 	bound := fusefs.NewBound(host)
 	boundMount, err := mountpoint.Mount(c.Proc, boundPath, bound)
 	if err != nil {
@@ -168,14 +167,12 @@ func Run(ctx context.Context, c Config) (err error) {
 	return err
 }
 
-// hostHas tells which files of the table a tree has: those that the host has. It
-// is to be asked for before anything of ours is mounted.
-func hostHas(proc, sys string) func(file string) bool {
+// presence tells which files of the table are in trees over a host. It is to be asked
+// for before anything of ours is mounted.
+func presence(host *fusefs.Host) func(file string) bool {
 	present := map[string]bool{}
-	for _, f := range fusefs.Files() {
-		root, rest, _ := strings.Cut(f.Path, "/")
-		_, err := os.Stat(filepath.Join(map[string]string{"proc": proc, "sys": sys}[root], rest))
-		present[f.Path] = !errors.Is(err, fs.ErrNotExist)
+	for _, f := range host.Files() {
+		present[f.Path] = true
 	}
 	return func(file string) bool { return present[file] }
 }
