@@ -40,7 +40,7 @@ func TestCgroupVanishes(t *testing.T) {
 		all.Go(func() {
 			for !stop.Load() {
 				text, err := byReadFile(path)
-				if err == nil && text == "" {
+				if err == nil && text == "" && empty()[file] == "" {
 					err = errors.New("an empty file")
 				}
 				if err != nil {
@@ -79,6 +79,9 @@ func TestGoneBeforeFirstRead(t *testing.T) {
 	dir := s.Add("gone", cg)
 	cg.Remove()
 	for _, file := range files() {
+		if file == "proc/uptime" {
+			continue // the host's: nobody said which process is init
+		}
 		if text, err := byReadFile(filepath.Join(dir, file)); !errors.Is(err, unix.EIO) {
 			t.Errorf("%s: %q, %v; want EIO", file, text, err)
 		}

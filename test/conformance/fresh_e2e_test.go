@@ -133,7 +133,9 @@ func TestRoot(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := sameShape(ours, string(hosts)); err != nil || essence(ours) != essence(string(hosts)) {
+		// The others change between any two reads.
+		still := strings.HasPrefix(file, "sys/") || file == "proc/cpuinfo" || file == "proc/meminfo"
+		if err := sameShape(ours, string(hosts)); err != nil || still && essence(ours) != essence(string(hosts)) {
 			t.Errorf("%s: %v\n%s", file, err, ours)
 		}
 	}
