@@ -50,11 +50,23 @@ func (m Mounted) Fate(destinations []string) Action {
 	switch {
 	case slices.Contains(destinations, m.Destination):
 		return Replaced
-	case slices.ContainsFunc(destinations, m.isAbove):
+	case slices.ContainsFunc(destinations, m.isAbove), slices.ContainsFunc(destinations, m.isPassedBeside):
 		return Removed
 	default:
 		return Left
 	}
+}
+
+// isPassedBeside says whether the mount lies in a directory of sysfs that dst is
+// in as well. What nothing of ours is for there, LXCFS and we pass through from
+// the host's own: the kernel has the same without it.
+func (m Mounted) isPassedBeside(dst string) bool {
+	for _, dir := range []string{"/sys/devices/system/cpu/", "/sys/devices/system/node/"} {
+		if strings.HasPrefix(m.Destination, dir) && strings.HasPrefix(dst, dir) {
+			return true
+		}
+	}
+	return false
 }
 
 // Touches says whether any of LXCFS's mounts makes room when Replace is given
@@ -80,10 +92,10 @@ func WithCovered(files, served []string, lxcfs []Mounted) []string {
 
 // Replace is Attach that leaves nothing of LXCFS where the trees go: its mounts
 // over their destinations make room, and so do those over a directory that a
-// destination is in (/sys/devices/system/cpu, /proc/pressure), where the
-// kernel's own directory comes back. One mount is left for each tree. All is
-// changed or, when an error is returned, nothing; the results name the
-// directories too. LXCFS may be dead: nothing here asks it. Its other mounts
+// destination is in (/sys/devices/system/cpu, /proc/pressure) and over its
+// neighbours in /sys/devices/system/{cpu,node}, where the kernel's own comes back. One mount is left for each tree. All is
+// changed or, when an error is returned, nothing; the results name these
+// too. LXCFS may be dead: nothing here asks it. Its other mounts
 // are left alone.
 //
 // Who opens one of the files meanwhile always finds one. Where the kernel can
@@ -101,7 +113,8 @@ func (p *Process) Replace(ctx context.Context, trees []Tree) ([]Result, error) {
 	})
 }
 
-// uncover takes LXCFS's mounts off the directories that trees go into.
+// uncover takes LXCFS's mounts off the directories that trees go into, and what
+// is beside them there.
 func (p *Process) uncover(w *work, trees []Tree) ([]Result, error) {
 	destinations := make([]string, len(trees))
 	for i, t := range trees {
@@ -112,25 +125,28 @@ func (p *Process) uncover(w *work, trees []Tree) ([]Result, error) {
 		return nil, err
 	}
 	var results []Result
-	for _, dir := range coveredDirectories(table, destinations) {
-		done, err := p.uncoverOne(w, dir)
+	for _, at := range toUncover(table, destinations) {
+		done, err := p.uncoverOne(w, at)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", dir, err)
+			return nil, fmt.Errorf("%s: %w", at, err)
 		}
 		if done {
-			results = append(results, Result{Destination: dir, Action: Removed})
+			results = append(results, Result{Destination: at, Action: Removed})
 		}
 	}
 	return results, nil
 }
 
-// uncoverOne takes LXCFS's mounts off one directory, if any can be seen there.
-func (p *Process) uncoverOne(w *work, dir string) (done bool, err error) {
-	table, err := p.mounts() // anew: what was above may have had this one below it
+// uncoverOne takes LXCFS's mounts off one place, if any can be seen there.
+func (p *Process) uncoverOne(w *work, at string) (done bool, err error) {
+	table, err := p.mounts() // anew: what lay in a directory has gone with it
 	if err != nil {
 		return false, err
 	}
-	s, err := p.look(w, table, dir, makesRoom)
+	if !slices.ContainsFunc(table, func(m *mountinfo.Info) bool { return isLXCFS(m) && m.Mountpoint == at }) {
+		return false, nil
+	}
+	s, err := p.look(w, table, at, makesRoom)
 	if err != nil {
 		return false, err
 	}
@@ -149,17 +165,17 @@ func (p *Process) uncoverOne(w *work, dir string) (done bool, err error) {
 	return true, s.popAll()
 }
 
-// coveredDirectories are the directories that LXCFS's mounts lie over and that
-// any of the destinations is below of, outer ones first.
-func coveredDirectories(table []*mountinfo.Info, destinations []string) []string {
-	var dirs []string
+// toUncover are the places that LXCFS's mounts are to be taken off without
+// anything of ours in their stead, outer ones first.
+func toUncover(table []*mountinfo.Info, destinations []string) []string {
+	var places []string
 	for _, m := range listed(table, isLXCFS) {
 		if m.Fate(destinations) == Removed {
-			dirs = append(dirs, m.Destination)
+			places = append(places, m.Destination)
 		}
 	}
-	slices.Sort(dirs)
-	return slices.Compact(dirs)
+	slices.Sort(places)
+	return slices.Compact(places)
 }
 
 // foreignBelow finds a mount somewhere below top that isn't LXCFS's or ours.

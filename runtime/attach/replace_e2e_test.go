@@ -6,6 +6,7 @@ package attach
 
 import (
 	"errors"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -124,7 +125,7 @@ func TestReplaceDirectories(t *testing.T) {
 			c := startContainer(t, 0, "")
 			kernels := c.mounts()
 			const cpu = "/sys/devices/system/cpu"
-			for _, bind := range [][2]string{{"/A", cpu}, {"/A/stat", cpu + "/meminfo"}, {"/A", cpu}, {"/A", "/proc/pressure"}} {
+			for _, bind := range [][2]string{{"/A", cpu + "/cpu0"}, {"/A/stat", cpu + "/possible"}, {"/A", cpu}, {"/A/stat", cpu + "/meminfo"}, {"/A", cpu}, {"/A", "/proc/pressure"}} {
 				if out, err := c.in("mount", "--bind", lxcfs.dir+bind[0], bind[1]); err != nil {
 					t.Fatal(err, out)
 				}
@@ -137,7 +138,12 @@ func TestReplaceDirectories(t *testing.T) {
 				t.Errorf("attach into LXCFS's directory: %v", err)
 			}
 			// What fails last leaves the directories as they were, with what lay in them.
-			broken := Tree{File: lxcfs.dev, Destination: "/proc/version"}
+			version, err := os.Open("/proc/version")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer version.Close()
+			broken := Tree{File: version, Destination: "/proc/version"}
 			if got, err := replace(c, []Tree{online(), broken}); err == nil {
 				t.Errorf("a broken tree: %s", actions(got))
 			}
@@ -145,7 +151,7 @@ func TestReplaceDirectories(t *testing.T) {
 				t.Errorf("not undone: before\n%s\nafter\n%s", before, got)
 			}
 			mustReplace(t, c, []Tree{online(), pressure},
-				"pressure removed, "+cpu+" removed, "+cpu+"/online placed, pressure/cpu placed")
+				"pressure removed, "+cpu+" removed, "+cpu+"/cpu0 removed, "+cpu+"/possible removed, "+cpu+"/online placed, pressure/cpu placed")
 			if got := c.read(cpu + "/online"); got != s.want("cpuinfo") {
 				t.Errorf("online: %q", got)
 			}

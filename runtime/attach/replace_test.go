@@ -25,6 +25,7 @@ const lxcfsTable = `100 50 0:40 / / rw,relatime - overlay overlay rw,lowerdir=/l
 111 101 0:60 /proc/uptime /proc/uptime rw,relatime - fuse.lxcfs lxcfs rw
 112 107 0:6 /null /sys/devices/system/cpu/uevent rw,nosuid - devtmpfs devtmpfs rw
 113 109 0:62 / /var/lib/lxcfs ro,relatime - fuse.procfs-shim procfs-shim ro
+115 103 0:60 /sys/devices/system/cpu/cpu0 /sys/devices/system/cpu/cpu0 ro,relatime - fuse.lxcfs lxcfs ro
 114 100 0:62 / /var/lib/procfs-shim ro,relatime - fuse.procfs-shim procfs-shim ro
 `
 
@@ -52,6 +53,7 @@ func TestLXCFS(t *testing.T) {
 		{"/host/var/lib/lxcfs", false, "left"},
 		{"/proc/uptime", false, "left"},
 		{"/var/lib/lxcfs", false, "replaced"},
+		{"/sys/devices/system/cpu/cpu0", false, "removed"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -81,8 +83,8 @@ func TestForeignBelow(t *testing.T) {
 			t.Errorf("foreign below %d: %q, want %q", id, got, want)
 		}
 	}
-	if diff := cmp.Diff([]string{"/proc/pressure", "/sys/devices/system/cpu"},
-		coveredDirectories(table, []string{"/sys/devices/system/cpu/online", "/proc/pressure/io", "/proc/pressure/cpu"})); diff != "" {
+	if diff := cmp.Diff([]string{"/proc/pressure", "/sys/devices/system/cpu", "/sys/devices/system/cpu/cpu0"},
+		toUncover(table, []string{"/sys/devices/system/cpu/online", "/proc/pressure/io", "/proc/pressure/cpu"})); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -23,11 +23,19 @@ type LXCFS struct {
 // StartLXCFS mounts the distribution's LXCFS in a directory of its own.
 func StartLXCFS(t testing.TB, flags ...string) *LXCFS {
 	t.Helper()
-	return StartAsLXCFS(t, testenv.RequireTool(t, "lxcfs"), flags...)
+	return startLXCFS(t, func(string) []string { return append([]string{testenv.RequireTool(t, "lxcfs")}, flags...) })
 }
 
-// StartAsLXCFS runs a program with LXCFS's command line.
+// StartAsLXCFS runs a program of ours with LXCFS's command line, and state of
+// its own.
 func StartAsLXCFS(t testing.TB, program string, flags ...string) *LXCFS {
+	t.Helper()
+	return startLXCFS(t, func(dir string) []string {
+		return append([]string{program, "--runtime-dir", filepath.Join(dir, "run")}, flags...)
+	})
+}
+
+func startLXCFS(t testing.TB, command func(dir string) []string) *LXCFS {
 	t.Helper()
 	testenv.RequireFUSE(t)
 	dir, err := os.MkdirTemp("", "lxcfs")
@@ -45,12 +53,11 @@ func StartAsLXCFS(t testing.TB, program string, flags ...string) *LXCFS {
 	if err := os.Mkdir(l.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	command := append([]string{program}, flags...)
-	command = append(command, "-p", filepath.Join(dir, "pid"), l.Dir)
+	full := append(command(dir), "-p", filepath.Join(dir, "pid"), l.Dir)
 	l.stop = b.startDaemon(t, func() error {
 		_, err := os.Stat(filepath.Join(l.Dir, "proc/meminfo"))
 		return err
-	}, command...)
+	}, full...)
 	t.Cleanup(func() {
 		if l.stop != nil {
 			l.stop()

@@ -37,7 +37,7 @@ func link(t *testing.T) string {
 // start runs the program as lxcfs, with state of its own.
 func start(t *testing.T, flags ...string) *engines.LXCFS {
 	t.Helper()
-	return engines.StartAsLXCFS(t, link(t), append([]string{"--runtime-dir", t.TempDir()}, flags...)...)
+	return engines.StartAsLXCFS(t, link(t), flags...)
 }
 
 func waitFor(t *testing.T, what string, ok func() bool) {
@@ -95,6 +95,43 @@ func TestHook(t *testing.T) {
 	if got, want := lxc.Exec(t, c, "ls", "/sys/devices/system/cpu/cpu0"), "topology"; !strings.Contains(got, want) {
 		t.Errorf("cpu0 inside has %q, not %s", got, want)
 	}
+}
+
+// TestHookAfterwards: what the hook made of ours is replaced as LXCFS's own is,
+// also where the server has died.
+func TestHookAfterwards(t *testing.T) {
+	testenv.NoLeaks(t)
+	ours := start(t)
+	lxc := engines.StartLXC(t)
+	lxc.PlaceLXCFS(t, ours)
+	c := lxc.Run(t, engines.Options{Name: "hooked", Memory: 200 << 20, Flags: []string{"lxc.hook.mount = /usr/share/lxcfs/lxc.mount.hook"}})
+	ours.Kill(t)
+	dir := t.TempDir()
+	serve := exec.Command(testenv.Binary(t), "serve", "--state-dir", dir, filepath.Join(dir, "shared"))
+	if err := serve.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(serve.Process.Signal(unix.SIGTERM), serve.Wait()); err != nil {
+			t.Error(err)
+		}
+	})
+	waitFor(t, "the server answers", func() bool {
+		_, err := os.Stat(filepath.Join(dir, "control.sock"))
+		return err == nil
+	})
+	if out, err := run(t, testenv.Binary(t), "mount", "--replace-lxcfs", "--state-dir", dir, c.Name); err != nil || !strings.Contains(out, "/var/lib/lxcfs\treplaced") {
+		t.Errorf("mount: %v: %s", err, out)
+	}
+	if table := lxc.Exec(t, c, "cat", "/proc/mounts"); strings.Contains(table, "fuse.lxcfs") {
+		t.Errorf("left: %s", table)
+	}
+	for _, f := range []string{"/proc/meminfo", "/var/lib/lxcfs/proc/meminfo"} {
+		if got := memTotal(t, lxc.Exec(t, c, "cat", f)); got != limitTotal {
+			t.Errorf("%s inside: %s", f, got)
+		}
+	}
+	lxc.Exec(t, c, "cat", "/sys/devices/system/cpu/cpu0/topology/core_id")
 }
 
 // TestSignals: SIGUSR2 shows the host and again the container, SIGUSR1 is
