@@ -18,6 +18,7 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
+	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 )
 
 // ServeOwn is the server of one `run`. It serves the bound tree on dev, an
@@ -61,6 +62,7 @@ func serveOwn(ctx context.Context, dev, control *os.File, proc, sys string, log 
 		clock:   time.Now,
 		procs:   process.Table{Root: proc},
 		open:    layout.Open,
+		init:    locate.New(proc, layout).Init,
 		tree:    bound,
 		root:    "/",
 		has:     has,

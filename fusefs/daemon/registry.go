@@ -18,6 +18,7 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
+	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -50,6 +51,7 @@ type registry struct {
 	clock func() time.Time
 	procs process.Table
 	open  func(cgroupread.Paths) (*cgroupread.Cgroup, error)
+	init  func(pid int) (locate.Init, error) // nil: nothing is known of init processes
 	tree  tree
 	root  string                 // absolute path of the tree's root
 	has   func(file string) bool // whether the tree has a file of the table
@@ -165,7 +167,14 @@ func (g *registry) build(e *entry) (err error) {
 		e.pid.Close()
 		return fmt.Errorf("cgroup %s: %w", e.reg.Cgroup, goneOrInternal(err))
 	}
-	dir, err := g.tree.Add(fusefs.Container{ID: e.reg.ID, Cgroup: cgroup}) // settle gives it its policy
+	var init locate.Init
+	if g.init != nil {
+		if init, err = g.init(e.reg.InitPID); err != nil {
+			e.pid.Close()
+			return errors.Join(goneOrInternal(err), cgroup.Close())
+		}
+	}
+	dir, err := g.tree.Add(fusefs.Container{ID: e.reg.ID, Cgroup: cgroup, Init: init}) // settle gives it its policy
 	if err != nil {
 		e.pid.Close()
 		return errors.Join(err, cgroup.Close())
@@ -314,7 +323,7 @@ func (g *registry) janitor(ctx context.Context) {
 
 // goneOrInternal gives err the code that it is answered with.
 func goneOrInternal(err error) error {
-	if errors.Is(err, process.ErrGone) || errors.Is(err, cgroupread.ErrGone) {
+	if errors.Is(err, process.ErrGone) || errors.Is(err, locate.ErrNotVisible) || errors.Is(err, cgroupread.ErrGone) {
 		return wire.Errorf(wire.CodeGone, "%v", err)
 	}
 	return err

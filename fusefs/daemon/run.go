@@ -24,8 +24,9 @@ import (
 
 // Names in the state directory.
 const (
-	controlName = "control.sock"
-	boundName   = "bound"
+	controlName   = "control.sock"
+	boundName     = "bound"
+	historiesName = "cpu" // CPU times of containers; see fusefs.Histories
 )
 
 // Config is what Run needs to know.
@@ -119,7 +120,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return err
 	}
-	host := fusefs.NewHost(c.Proc, c.Sys, layout, time.Now, c.Log)
+	host := fusefs.NewHost(c.Proc, c.Sys, layout, time.Now, c.Log, fusefs.Histories(filepath.Join(c.StateDir, historiesName)))
 	has := presence(host)
 	bound := fusefs.NewBound(host)
 	boundMount, err := mountpoint.Mount(c.Proc, boundPath, bound)
@@ -127,7 +128,8 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, boundMount.Unmount()) }()
-	shared := fusefs.NewShared(host, locate.New(c.Proc, layout))
+	locator := locate.New(c.Proc, layout)
+	shared := fusefs.NewShared(host, locator)
 	shared.SetPolicy(c.Rules.Default().Policy())
 	sharedMount, err := mountpoint.MountAs(c.sharedName(), c.Proc, sharedPath, shared)
 	if err != nil {
@@ -140,6 +142,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		clock:   time.Now,
 		procs:   process.Table{Root: c.Proc},
 		open:    layout.Open,
+		init:    locator.Init,
 		tree:    bound,
 		root:    boundMount.Path(),
 		has:     has,
