@@ -81,8 +81,9 @@ func (l *life) duration() time.Duration {
 // pass lets time pass and the container run for some of it: at most for what its
 // visible CPUs have and what it saved, at most three quotas.
 func (l *life) pass(d time.Duration) {
-	n := time.Duration(l.visible.Len())
-	most := n*d + l.saved
+	cpus := l.visible.Len()
+	wall := time.Duration(cpus) * d
+	most := wall + l.saved
 	run := most
 	switch l.rnd.IntN(4) {
 	case 0:
@@ -90,9 +91,9 @@ func (l *life) pass(d time.Duration) {
 	case 1:
 		run = time.Duration(l.rnd.Int64N(int64(most) + 1))
 	case 2:
-		run = min(most, n*d)
+		run = min(most, wall)
 	}
-	l.saved = min(3*n*sec, most-run)
+	l.saved = min(time.Duration(3*cpus)*sec, most-run)
 	l.now += d
 	l.use(run)
 	for i := range l.levels {

@@ -115,15 +115,21 @@ func parseBody(body []byte) (r record, err error) {
 // readFile gives the newer of a file's two records. io.EOF says that neither was
 // ever written.
 func readFile(file io.ReaderAt) (newest record, err error) {
-	first, err := readRecord(file, 0)
-	second, err2 := readRecord(file, stride)
-	switch {
-	case err == nil && (err2 != nil || first.sequence > second.sequence):
-		return first, nil
-	case err2 == nil:
-		return second, nil
-	case errors.Is(err, io.EOF):
-		return record{}, err2
+	found := false
+	err = io.EOF
+	for _, offset := range [...]int64{0, stride} {
+		r, readErr := readRecord(file, offset)
+		switch {
+		case readErr != nil:
+			if errors.Is(err, io.EOF) {
+				err = readErr
+			}
+		case !found || r.sequence > newest.sequence:
+			newest, found = r, true
+		}
+	}
+	if found {
+		return newest, nil
 	}
 	return record{}, err
 }

@@ -93,10 +93,10 @@ func web() Key { return Key{ID: "web", Start: s, Inode: 7} }
 func TestSuccessorGoesOn(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "cpu")
 	var want cputime.History
-	for i := range time.Duration(9) {
+	for i := range 9 {
 		e := quiet(t, dir).Entry(web())
 		for j := range i { // odd and even numbers of writes
-			sample := at(10*s+10*i*s+j*s, 1+int(i+j)%4)
+			sample := at(time.Duration(10+10*i+j)*s, 1+(i+j)%4)
 			if got := advance(t, e, sample); !slices.Equal(got, want.Advance(nil, sample)) {
 				t.Fatalf("server %d, read %d: %+v", i, j, got)
 			}
@@ -237,8 +237,8 @@ func TestCannotWrite(t *testing.T) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	for i := range time.Duration(3) {
-		columns, err := e.Advance(nil, at((10+i)*s, 2))
+	for i := range 3 {
+		columns, err := e.Advance(nil, at(time.Duration(10+i)*s, 2))
 		if len(columns) != 2 || err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), `"web"`) {
 			t.Errorf("%v, %v", columns, err)
 		}
@@ -276,9 +276,9 @@ func TestDescriptorsAreBounded(t *testing.T) {
 			for i := r; i < containers; i += readers {
 				entries = append(entries, store.Entry(Key{ID: "c", Start: s, Inode: uint64(i)}))
 			}
-			for i := range time.Duration(5) {
+			for i := range 5 {
 				for _, e := range entries {
-					if _, err := e.Advance(nil, at((10+i)*s, 2)); err != nil {
+					if _, err := e.Advance(nil, at(time.Duration(10+i)*s, 2)); err != nil {
 						t.Error(err)
 						return
 					}
