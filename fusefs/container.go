@@ -136,6 +136,7 @@ func (h *Host) generate(
 		}
 	}()
 	how := source.How{Policy: p, Linux32: t.linux32, Record: recordOf(s)}
+	how.Record.Path, how.Record.Policy = t.file.Path, p
 	bytes, err := make(s.Text, t.file, how)
 	if err == nil {
 		s.Text = bytes
@@ -196,6 +197,7 @@ func (c *container) fallBack(t text, err error) (*snapshot.Snapshot, error) {
 func (h *Host) instead(t text, p view.Policy, failures *failures, err error) (*snapshot.Snapshot, error) {
 	if p.OnError == view.OnErrorHost {
 		if s, failed := h.generate(t, p, h.sources.AppendHost); failed == nil {
+			recordOf(s).Hosts = true
 			failures.count(err, t.file.Path, "the host's own text")
 			return s, nil
 		}

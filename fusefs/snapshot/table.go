@@ -78,6 +78,19 @@ func (t *Table) Get(handle uint64) (*Snapshot, State) {
 	return nil, Unread
 }
 
+// Find returns the snapshot with this ID, with a reference for the caller, if a
+// handle holds it; nil otherwise.
+func (t *Table) Find(id uint64) *Snapshot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, h := range t.held {
+		if h.snap.ID == id {
+			return h.snap.Retain()
+		}
+	}
+	return nil
+}
+
 // Put makes s the handle's snapshot, at the expense of by, in place of an
 // earlier one. The table takes a reference of its own.
 func (t *Table) Put(handle uint64, by *Holder, s *Snapshot) {

@@ -14,6 +14,7 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/cputime/history"
 	"github.com/procfs-shim/procfs-shim/fusefs/load"
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
+	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
 // ErrNoTasks says that the host's processes can't be looked at.
@@ -97,7 +98,7 @@ func (c *Container) Append(dst []byte, f *File, how How) ([]byte, error) {
 		Container: c, How: how, room: r, host: c.host.reader(how), now: c.host.boot(),
 	}
 	if how.Record != nil {
-		how.Record.Path, how.Record.Policy, how.Record.Init = f.Path, how.Policy, c.init
+		how.Record.Init = c.init
 		m.cgroup = c.cg.Reader(&how.Record.Cgroup)
 	} else {
 		m.cgroup = c.cg.Reader(nil)
@@ -132,7 +133,7 @@ func (m *moment) up() (up time.Duration, ok bool) {
 	case m.init.BootOffset != 0:
 		// In a time namespace the kernel's own clocks and files say this too.
 		return max(0, m.now+m.init.BootOffset), true
-	case m.Policy.Uptime == 0 && m.init.PID != 0 && !m.init.HostPID:
+	case m.Policy.Uptime == view.WhoseContainer && m.init.PID != 0 && !m.init.HostPID:
 		return max(0, m.now-m.init.Start), true
 	}
 	return 0, false

@@ -9,7 +9,8 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
-// A Record is what a text was made from.
+// A Record is what a text was made from. Whoever has the text made sets the first
+// fields, and Hosts.
 type Record struct {
 	Path   string      // of the file
 	Policy view.Policy // that was in force
