@@ -5,9 +5,12 @@
 package attach
 
 import (
+	"bufio"
 	"errors"
 	"os"
+	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -296,5 +299,42 @@ func TestReplaceLXCFSShowsNothingBetween(t *testing.T) {
 	close(stop)
 	if got, bad := <-seen; bad {
 		t.Errorf("a reader saw %.60q", got)
+	}
+}
+
+// Where systemd runs inside, the container's mounts are shared among its own
+// services, and what is mounted and unmounted reaches those.
+func TestReplaceReachesServices(t *testing.T) {
+	setup(t)
+	lxcfs, s := serve(t, lxcfsType), serve(t, FSType)
+	c := startContainer(t, 0, "mount --bind "+lxcfs.dir+"/A/meminfo /proc/meminfo; mount --make-rshared /")
+	service := exec.Command("nsenter", "-t", strconv.Itoa(c.pid), "-m", "-p", "--",
+		"unshare", "--mount", "--propagation", "slave", "sh", "-c", "echo ready; read line; cat /proc/meminfo")
+	in, err := service.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := service.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := service.Start(); err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(out)
+	if line, err := answers.ReadString('\n'); line != "ready\n" {
+		t.Errorf("the service: %q, %v", line, err)
+	}
+	lxcfs.stop()
+	mustReplace(t, c, s.trees(t, "meminfo"), "meminfo replaced")
+	if c.count(FSType) != 1 || c.count(lxcfsType) != 0 {
+		t.Errorf("mounts: %s", c.mounts())
+	}
+	in.Close()
+	if line, err := answers.ReadString('\n'); line != s.want("meminfo") {
+		t.Errorf("the service reads %q, %v", line, err)
+	}
+	if err := service.Wait(); err != nil {
+		t.Error(err)
 	}
 }

@@ -5,6 +5,7 @@
 package engines
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,8 +74,8 @@ func startTime(t *testing.T, pid int) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	return fields[19]
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
+	return string(fields[19])
 }
 
 // binds are docker's and podman's flags that give a container LXCFS's files.

@@ -50,7 +50,7 @@ func Run(ctx context.Context, s Server) (err error) {
 		return err
 	}
 	for _, line := range s.WithoutEffect() {
-		log.Warn(line)
+		log.Warn("command line", "warning", line)
 	}
 	if s.Pidfile == "" {
 		s.Pidfile = filepath.Join(s.RuntimeDir, "lxcfs.pid")
