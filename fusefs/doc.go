@@ -5,15 +5,19 @@
 // # From a read to a text
 //
 //	kernel → go-fuse → filesystem → Tree → container → source → text
-//	          (device)  (node ids)  (whose)  (last good)  (one file)
+//	          (device)  (nodes)      (whose)  (last good)  (one file)
 //
-// A [File] is a row of the table of served files (files.go): its path, and its
-// source, which turns the host's numbers and a cgroup's numbers into the text.
-// A view is the directory tree that the table describes:
+// A [File] is a row of the table of served files (package source, which turns the
+// host's numbers and a cgroup's numbers into the text). A view is the directory
+// tree that the table describes, with two directories whose other entries are the
+// host's (package nodes):
 //
 //	proc/cpuinfo
 //	proc/meminfo
+//	…
 //	sys/devices/system/cpu/online
+//	sys/devices/system/cpu/…
+//	sys/devices/system/node/…
 //
 // There are two trees of views. [Bound] has one directory per registered
 // container with a view below it; each file belongs to its container for good,
@@ -22,20 +26,18 @@
 //
 // # Adding a file
 //
-// One row in files.go and one source: a type with the method
-//
-//	Append(dst []byte, m moment) ([]byte, error)
-//
-// The directory listing, the list of files to bind, the documentation's check
-// and the tests all read the table.
+// One row in the table of package source, and one source there. The directory
+// listing, the list of files to bind, the documentation's check and the tests all
+// read the table.
 //
 // # Inodes and handles
 //
-// An inode number says slot and file: slot<<16 | file number. A slot is one
+// An inode number says slot and file: slot<<32 | file number. A slot is one
 // container (0: the top of the tree) and is never given again; file numbers
-// stand in the table and never change their meaning. So a number that the
-// kernel remembers means the same to whichever process answers, and nothing
-// is counted: a FORGET is a no-op.
+// stand in the table, or are computed from what they stand for, and never change
+// their meaning. So a number that the kernel remembers means the same to whichever
+// process answers, and nothing is counted: a FORGET is a no-op. What stat(2) shows
+// is folded to 32 bits (package nodes).
 //
 // Files are opened with direct I/O: the kernel keeps none of their text. Their
 // size promises nothing (size.go). An open file handle owns the text that its
@@ -47,14 +49,18 @@
 // Reading on in a dropped snapshot is an error (EIO), never another moment's
 // text.
 //
+// A snapshot has an ID, which its reader can ask for by ioctl(2), and remembers
+// what it was made from: [Bound.Explain] tells.
+//
 // # Freshness and failure
 //
 // A cgroup's files are read at each rendering; the host's are shared between
 // containers for at most 10 ms (package hostread). When the cgroup can't be
-// read, the last good text is given as long as it is at most 30 s old, then EIO:
-// never an empty file and never the host's. Failures are counted per container
-// and logged once per container and cause. What a failed request tells its
-// caller is chosen in one function (errno.go).
+// read, the last good text is given as long as it is at most 30 s old; then, by
+// policy, EIO (the default) or the host's own text: never an empty file, and never
+// the host's unless it was asked for. Failures are counted per container and
+// logged once per container and cause. What a failed request tells its caller is
+// chosen in one function (errno.go).
 //
 // # Serving
 //
@@ -65,10 +71,11 @@
 // A request is answered by the goroutine that read it. No lock is held while a
 // file is read, nothing here touches a path below a mount that it serves,
 // nothing is pushed into the kernel's caches, and the only descriptors opened
-// while serving are those of cgroups and of readers' /proc directories. A
-// reader's signal (FUSE INTERRUPT) doesn't cut an answer short: procfs's reads
-// aren't interruptible either, an EINTR would surprise programs, and a
-// rendering takes microseconds.
+// while serving are those of cgroups, of readers' /proc directories, and of files
+// in the host's two directories. A reader's signal (FUSE INTERRUPT) doesn't cut an
+// answer short: procfs's reads aren't interruptible either, an EINTR would
+// surprise programs, and a rendering takes microseconds. Only the first look at a
+// container's tasks (package load) can take milliseconds.
 //
 // # Locks
 //
@@ -80,4 +87,8 @@
 //	snapshot.Table's      which handle holds which snapshot
 //	container.mu          the last good texts
 //	failures.mu           counts, and what was logged
+//
+// A container's CPU times have a lock of their own (package source), under which
+// they are written to a file of a tmpfs, where there is a directory for that
+// ([Histories]).
 package fusefs
