@@ -22,7 +22,8 @@
 //	// out.Text == "4\n"
 //
 // RunTests compiles test packages, runs them inside and reports each of their
-// tests as a subtest here.
+// tests as a subtest here. Tests that need a distribution's tools have a root with
+// them: Config.Root, which Tools makes, a disk in place of the tmpfs.
 //
 // The kernel comes from scripts/fetch-vm-kernel, which keeps it outside the
 // clone. Only amd64 hosts have one.

@@ -45,7 +45,7 @@ func writeInitramfs(c Config, m machine) (file string, err error) {
 	buffered := bufio.NewWriterSize(out, 1<<20)
 	a := &archive{w: buffered, made: map[string]bool{"/": true}}
 	a.text("/init", 0o755, initScript)
-	a.text("/etc/guest", 0o644, "layout="+string(c.Cgroups)+"\n")
+	a.text("/etc/guest", 0o644, "layout="+string(c.Cgroups)+"\nroot="+c.rootDevice()+"\n")
 	a.text("/etc/script", 0o644, c.Script)
 	a.text("/etc/passwd", 0o644, "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
 	a.text("/etc/group", 0o644, "root:x:0:\nnogroup:x:65534:\n")

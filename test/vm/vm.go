@@ -48,6 +48,9 @@ type Config struct {
 	MemoryMB int
 	// DiskMB adds a disk of this many MiB, empty, as /dev/vda.
 	DiskMB int
+	// Root is an ext4 image, as Tools returns, that becomes the root file system
+	// in place of a tmpfs. What is written to it is gone with the machine.
+	Root string
 	// Cgroups is the layout, V2 when empty.
 	Cgroups Layout
 	// CmdLine is put at the end of the kernel's command line.
@@ -134,7 +137,7 @@ func (c Config) withDefaults() Config {
 		c.Timeout = 2 * time.Minute
 	}
 	c.Modules = append([]string{"fuse", "overlay"}, c.Modules...)
-	if c.DiskMB > 0 {
+	if c.DiskMB > 0 || c.Root != "" {
 		c.Modules = append(c.Modules, "virtio_pci", "virtio_blk")
 	}
 	return c
@@ -151,6 +154,33 @@ func Kernel(moduleRoot string) (string, error) {
 		return "", fmt.Errorf("vm: fetch the kernel: %w: %s", err, strings.TrimSpace(said.String()))
 	}
 	return strings.TrimSpace(string(out)), nil
+}
+
+// Tools returns an image for Config.Root: the distribution's tools that parse
+// /proc, and what scripts are made of. scripts/make-vm-tools lists and makes it.
+func Tools(t testing.TB) string {
+	t.Helper()
+	var said strings.Builder
+	command := exec.Command(filepath.Join(testenv.ModuleRoot(t), "scripts", "make-vm-tools"))
+	command.Stderr = &said
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("vm: make the tools' image: %v: %s", err, strings.TrimSpace(said.String()))
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// rootDevice is the block device of Config.Root in the guest: disks are named in
+// the order of qemu's arguments. Empty when the root is a tmpfs.
+func (c Config) rootDevice() string {
+	switch {
+	case c.Root == "":
+		return ""
+	case c.DiskMB > 0:
+		return "/dev/vdb"
+	default:
+		return "/dev/vda"
+	}
 }
 
 // machine is what a boot takes from this host.
@@ -185,6 +215,10 @@ func boot(ctx context.Context, c Config, m machine) (Output, error) {
 			return Output{}, fmt.Errorf("vm: disk: %w", err)
 		}
 		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,file="+disk)
+	}
+	if c.Root != "" {
+		// snapshot: written to a temporary file.
+		args = append(args, "-drive", "if=virtio,format=raw,cache=unsafe,snapshot=on,file="+c.Root)
 	}
 	start := time.Now()
 	out, err := serve(ctx, exec.CommandContext(ctx, m.qemu, append(args, c.QEMU...)...), c.Each)

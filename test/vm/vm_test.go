@@ -48,3 +48,24 @@ mount -o bind / /mnt && cd /mnt && mkdir -p old && unshare -m sh -c 'pivot_root 
 func TestGuestTests(t *testing.T) {
 	RunTests(t, Config{}, "test/testenv")
 }
+
+// TestToolsRoot boots a machine whose root is the disk with the distribution's
+// tools, beside an empty disk.
+func TestToolsRoot(t *testing.T) {
+	const script = `
+for tool in top vmstat free ps uptime mpstat iostat lscpu htop tmux python3 prometheus-node-exporter; do
+	command -v $tool >/dev/null || { echo "no $tool"; exit 1; }
+done
+python3 -c 'import psutil; print(psutil.cpu_count())'
+awk '$2 == "/" { print $1, $3 }' /proc/mounts
+mke2fs -q /dev/vda && echo empty
+`
+	image := Tools(t)
+	out := Run(t, Config{CPUs: 3, DiskMB: 16, Root: image, Script: script})
+	if want := "3\n/dev/vdb ext4\nempty\n"; out.Text != want {
+		t.Errorf("it printed %q, want %q", out.Text, want)
+	}
+	if again := Tools(t); again != image {
+		t.Errorf("the image was made twice: %s and %s", image, again)
+	}
+}
