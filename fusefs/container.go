@@ -120,10 +120,10 @@ func (c *container) view(t text) (*snapshot.Snapshot, error) {
 	return s, nil
 }
 
-// generate makes a snapshot of what make appends, and an error of its panic: a bug
+// generate makes a snapshot of what appends gives, and an error of its panic: a bug
 // must not cost more than the file that has it.
 func (h *Host) generate(
-	t text, p view.Policy, make func(dst []byte, f *File, how source.How) ([]byte, error),
+	t text, p view.Policy, appends func(dst []byte, f *File, how source.How) ([]byte, error),
 ) (s *snapshot.Snapshot, err error) {
 	s = h.pool.Get(h.now())
 	defer func() {
@@ -137,7 +137,7 @@ func (h *Host) generate(
 	}()
 	how := source.How{Policy: p, Linux32: t.linux32, Record: recordOf(s)}
 	how.Record.Path, how.Record.Policy = t.file.Path, p
-	bytes, err := make(s.Text, t.file, how)
+	bytes, err := appends(s.Text, t.file, how)
 	if err == nil {
 		s.Text = bytes
 	}

@@ -100,16 +100,17 @@ func (vmstat) append(dst []byte, m *moment) ([]byte, error) {
 	if room.counters, err = m.cgroup.MemoryCounters(room.counters[:0]); err != nil {
 		return nil, err
 	}
-	counted := false
-	if room.devices, counted, err = m.cgroup.IO(room.devices[:0]); err != nil {
+	devices, counted, err := m.cgroup.IO(room.devices[:0])
+	if err != nil {
 		return nil, err
 	}
+	room.devices = devices
 	free, _ := meminfo.Get("MemFree")
 	in := view.VmstatInput{
 		Counters: room.counters, MemFree: free, Page: uint64(os.Getpagesize()), HugePage: m.host.HugePage(),
 	}
 	if counted {
-		in.IO = room.devices
+		in.IO = devices
 	}
 	view.VmstatInto(&room.vmstat, host, &in, m.Policy)
 	return room.vmstat.Append(dst), nil
