@@ -29,8 +29,17 @@ type Cgroup struct {
 // mount is where cgroup hierarchies are.
 const mount = "/sys/fs/cgroup"
 
-// controllers are those that the cgroups of tests have.
-func controllers() []string { return []string{"memory", "cpu", "cpuset"} }
+// controllers are those that the cgroups of tests have. cpuacct has a hierarchy
+// of its own or, on hosts that systemd set up, cpu's under another name.
+func controllers() []string {
+	all := []string{"memory", "cpu", "cpuset"}
+	cpu, err := os.Stat(filepath.Join(mount, "cpu"))
+	acct, acctErr := os.Stat(filepath.Join(mount, "cpuacct"))
+	if err == nil && acctErr == nil && !os.SameFile(cpu, acct) {
+		all = append(all, "cpuacct")
+	}
+	return all
+}
 
 // NewCgroup makes a cgroup below the root, which is removed with the test.
 func NewCgroup(t testing.TB, name string) *Cgroup {
