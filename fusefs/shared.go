@@ -116,18 +116,12 @@ func (s *Shared) measure(_ uint64, f *File, reader uint32) (int, error) {
 // show makes the text that this reader is to see, and says of which container;
 // without one there was none to be opened.
 func (s *Shared) show(f *File, reader uint32) (*snapshot.Snapshot, *container, error) {
-	t := text{file: f}
-	if f.Passed() || s.asHost.Load() {
-		t.linux32 = s.asHost.Load() && s.linux32(reader)
-		snap, err := s.host.generate(t, view.Policy{}, s.host.sources.AppendHost)
-		if err != nil {
-			s.failures.count(err, f.Path, "an error")
-		}
-		return snap, nil, err
-	}
+	t := text{file: f, linux32: s.linux32(reader)}
 	place, err := s.locator.Locate(reader)
+	if f.Passed() || s.asHost.Load() {
+		return s.showHost(t, place, err)
+	}
 	if err == nil {
-		t.linux32 = s.linux32(reader)
 		var snap *snapshot.Snapshot
 		var c *container
 		if snap, c, err = s.render(t, place); c != nil {
@@ -136,6 +130,25 @@ func (s *Shared) show(f *File, reader uint32) (*snapshot.Snapshot, *container, e
 	}
 	snap, err := s.host.instead(t, s.policyNow(), &s.failures, err)
 	return snap, nil, err
+}
+
+// showHost makes the host's own text, which counts for the reader's container all
+// the same: no reader's snapshots may crowd out another's.
+func (s *Shared) showHost(t text, place locate.Place, unlocated error) (*snapshot.Snapshot, *container, error) {
+	snap, err := s.host.generate(t, view.Policy{}, s.host.sources.AppendHost)
+	if err != nil {
+		s.failures.count(err, t.file.Path, "an error")
+		return nil, nil, err
+	}
+	if unlocated != nil {
+		return snap, nil, nil
+	}
+	c, err := s.acquire(place)
+	if err != nil {
+		return snap, nil, nil
+	}
+	defer c.release()
+	return snap, c.container, nil
 }
 
 // policyNow is the policy in force.

@@ -97,7 +97,7 @@ func TestFound(t *testing.T) {
 // What goes from the host goes from the view.
 func TestGone(t *testing.T) {
 	v, host := newView(t)
-	var at *Node = v.Top()
+	at := v.Top()
 	for _, name := range []string{"sys", "devices", "system", "cpu", "cpu3"} {
 		var err error
 		if at, err = v.Child(at, name); err != nil {

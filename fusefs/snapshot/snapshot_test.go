@@ -63,7 +63,8 @@ func TestRecords(t *testing.T) {
 		if s.Record.Size() != 0 {
 			t.Errorf("a new snapshot has a record of %d bytes", s.Record.Size())
 		}
-		s.Record.(*notes).size = maxHeldBytes/2 + 1
+		kept, _ := s.Record.(*notes)
+		kept.size = maxHeldBytes/2 + 1
 		table.Put(handle, by, s)
 		p.Release(s)
 	}

@@ -93,8 +93,8 @@ func TestAllowed(t *testing.T) {
 	top := tree(t,
 		"possible", "present", "uevent", "smt/active", "smt/other", "vulnerabilities/b", "vulnerabilities/a", "vulnerabilities/x/y",
 		"cpu0/topology/core_id", "cpu0/topology/ppin", "cpu0/crash_notes", "cpu0/node3 -> ../../node/node3", "cpu0/cpufreq -> ../cpufreq/policy0",
-		"cpu0/cache/index0/size", "cpu0/cache/index12/size", "cpu0/cache/indexes/size", "cpu0/cache/index99/size",
-		"cpu65535/topology/core_id", "cpu65536/topology/core_id", "cpu01/online", "cpu-1/online", "cpu+1/online", "cpux/online", "cpu/online",
+		"cpu0/cache/index0/size", "cpu0/cache/index12/size", "cpu0/cache/indexes/size", "cpu0/cache/index1024/size",
+		"cpu8191/topology/core_id", "cpu8192/topology/core_id", "cpu01/online", "cpu-1/online", "cpu+1/online", "cpux/online", "cpu/online",
 		"cpu2/cpufreq/policy0", "cpu3 -> cpu0", "cpu4", "cpufreq/policy7/scaling_governor", "kernel_max/")
 	d := CPUs(top)
 	defer func() { _ = d.Close() }()
@@ -105,7 +105,7 @@ func TestAllowed(t *testing.T) {
 		"cpu0/cpufreq -> ../cpufreq/policy0", "cpu0/node3 -> ../../node/node3",
 		"cpu0/topology/", "cpu0/topology/core_id",
 		"cpu2/",
-		"cpu65535/", "cpu65535/topology/", "cpu65535/topology/core_id",
+		"cpu8191/", "cpu8191/topology/", "cpu8191/topology/core_id",
 		"cpufreq/", "cpufreq/policy7/", "cpufreq/policy7/scaling_governor",
 		"possible", "present", "smt/", "smt/active", "vulnerabilities/", "vulnerabilities/a", "vulnerabilities/b",
 	}
@@ -139,7 +139,7 @@ func TestNotFound(t *testing.T) {
 			}
 		}
 	}
-	for _, number := range []uint32{0, 1, 17, numberTop, numberTop | 1<<treeShift | 1, numberTop | 255, numberTop | 1<<14 | 1, numberTop | 5<<14 | 33, 1<<32 - 1} {
+	for _, number := range []uint32{0, 1, 17, numberTop, numberTop | 1<<treeShift | 1, numberTop | 127, numberTop | 1<<17 | 1, numberTop | 5<<17 | 21, 1<<32 - 1} {
 		if e, err := d.At(number); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("At(%#x): %+v, %v", number, e, err)
 		}
@@ -191,9 +191,9 @@ func TestNumbersStay(t *testing.T) {
 		want          uint32
 	}{
 		{CPUs(""), "possible", none, none, 0x80000001},
-		{CPUs(""), "cpu#", 3, none, 0x8000c020},
-		{CPUs(""), "cpu#/cache/index#/size", 1, 2, 0x80004264},
-		{CPUs(""), "vulnerabilities/*", 2, none, 0x8000800c},
+		{CPUs(""), "cpu#", 3, none, 0x80060014},
+		{CPUs(""), "cpu#/cache/index#/size", 1, 2, 0x8002014c},
+		{CPUs(""), "vulnerabilities/*", 2, none, 0x8004000c},
 		{Nodes(""), "node#/meminfo", 1, none, 0xc0100002},
 		{Nodes(""), "node#/cpu#", 1, 5, 0xc0100057},
 	} {
