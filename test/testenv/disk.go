@@ -3,10 +3,13 @@
 package testenv
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Disk is a block device.
@@ -42,4 +45,28 @@ func RequireDisk(t testing.TB) Disk {
 	}
 	other(t, "needs a disk, and none of %s is one with a node in /dev", pattern)
 	return Disk{}
+}
+
+// RequireDiskBelow returns the whole disk that a directory's files are on. A
+// directory in memory or on a network is a skip, as is a file system that has
+// more than one disk.
+func RequireDiskBelow(t testing.TB, dir string) Disk {
+	t.Helper()
+	var stat unix.Stat_t
+	if err := unix.Stat(dir, &stat); err != nil {
+		t.Fatalf("testenv: %s: %v", dir, err)
+	}
+	at := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev))
+	at, err := filepath.EvalSymlinks(at)
+	if err != nil {
+		other(t, "needs a directory on a disk: %s: %v", dir, err)
+	}
+	if _, err := os.Stat(filepath.Join(at, "partition")); err == nil {
+		at = filepath.Dir(at)
+	}
+	number, err := os.ReadFile(filepath.Join(at, "dev"))
+	if err != nil {
+		t.Fatalf("testenv: the disk of %s: %v", dir, err)
+	}
+	return Disk{"/dev/" + filepath.Base(at), strings.TrimSpace(string(number))}
 }
