@@ -18,7 +18,8 @@
 //   - its cgroup is not at or below the one found (a pod whose containers share
 //     a PID namespace has the pause container's process as init; an entrant
 //     from outside may have brought its own cgroup along);
-//   - the namespace has no init any more (the reader is about to be killed).
+//   - the namespace has no init any more (the reader is about to be killed), or
+//     none that can be found (below); also less one trailing /init.scope.
 //
 // Init rather than the reader's own cgroup, because a container may be a tree
 // of cgroups: with systemd inside, the reader is in

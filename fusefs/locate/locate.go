@@ -81,7 +81,9 @@ func (l *Locator) locate(tid int) (Place, error) {
 	}
 	container, err := l.initPlace(reader, space)
 	if errors.Is(err, errNoInit) {
-		return Place{Cgroup: own}, nil
+		// Who enters a container of systemd's comes to be in its init's cgroup:
+		// on v2 its own takes no process (runc exec).
+		return Place{Cgroup: own.TrimInitScope()}, nil
 	}
 	if err != nil {
 		return Place{}, err
