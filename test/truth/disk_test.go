@@ -51,12 +51,13 @@ echo iostat $(iostat -d -k -p ALL | awk -v disk="$disk" '$1 == disk { print $7 *
 echo psutil $(` + python + ` -c 'import psutil, sys
 one = psutil.disk_io_counters(perdisk=True).get(sys.argv[1])
 print(one.write_bytes if one else "")' "$disk")
+echo node-exporter $(metrics | sed -n 's/^node_disk_written_bytes_total{device="'$disk'"} //p')
 `
 
 // TestDisk writes past the page cache: the container's diskstats show it, its
 // neighbour's don't.
 func TestDisk(t *testing.T) {
-	for _, tool := range []string{"vmstat", "iostat", python} {
+	for _, tool := range []string{"vmstat", "iostat", python, exporter} {
 		testenv.RequireTool(t, tool)
 	}
 	testenv.NoLeaks(t)
@@ -70,7 +71,7 @@ func TestDisk(t *testing.T) {
 
 	for _, c := range []*container{writer, neighbour} {
 		before := c.cgroup.written(t, disk)
-		out := c.ask(t, "disk="+filepath.Base(disk.Path)+diskTools)
+		out := c.ask(t, "metrics() { (\n"+exporting(`print(metrics("diskstats"))`)+"\n) }\ndisk="+filepath.Base(disk.Path)+diskTools)
 		after := c.cgroup.written(t, disk)
 		t.Logf("%s: its cgroup wrote %d to %d bytes\n%s", c.name, before, after, out)
 		if wrote := before >= size; wrote != (c == writer) || after > size+4*mib {

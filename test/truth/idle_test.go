@@ -7,52 +7,10 @@ package truth
 import (
 	"fmt"
 	goruntime "runtime"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/procfs-shim/procfs-shim/test/testenv"
-)
-
-// ticksPerSecond is USER_HZ, 100 on every architecture that we know.
-const ticksPerSecond = 100
-
-// statRead is one read of /proc/stat in a container, between two moments.
-type statRead struct {
-	before, after time.Time
-	columns       map[string][]int64 // "cpu", "cpu0", …: user, nice, system, idle, …
-}
-
-// stat reads the container's /proc/stat.
-func (c *container) stat(t *testing.T) statRead {
-	t.Helper()
-	j := c.begin(t, "cat /proc/stat")
-	text, ended := j.output(t)
-	r := statRead{j.began, ended, map[string][]int64{}}
-	for line := range strings.Lines(text) {
-		fields := strings.Fields(line)
-		if !strings.HasPrefix(fields[0], "cpu") {
-			continue
-		}
-		for _, field := range fields[1:] {
-			n, err := strconv.ParseInt(field, 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			r.columns[fields[0]] = append(r.columns[fields[0]], n)
-		}
-	}
-	return r
-}
-
-// visible is how many CPUs a read shows.
-func (r statRead) visible() int { return len(r.columns) - 1 }
-
-// The columns of a line, proc_stat(5).
-const (
-	idleColumn  = 3
-	stealColumn = 7
 )
 
 // TestIdle changes how many CPUs an idle container has, by quota and by cpuset:

@@ -6,8 +6,6 @@ package truth
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +27,11 @@ func parseFree(t *testing.T, output string) memory {
 	m := memory{}
 	for name, value := range columns(t, header, lineOf(t, output, "Mem:")) {
 		m[name] = int64(value)
+	}
+	for _, name := range []string{"total", "used", "free", "shared", "buff/cache", "available"} {
+		if _, there := m[name]; !there {
+			t.Fatalf("free has no column %s:\n%s", name, output)
+		}
 	}
 	return m
 }
@@ -86,9 +89,9 @@ func (c cgroup) memory() (limit, usage int64, stat map[string]int64, err error) 
 	return limit, max(usage, lists), stat, nil
 }
 
-// compareFree runs free and compares it with the arithmetic on what the files
-// said before, while and after it ran: free uses memory itself.
-func compareFree(t *testing.T, free func() string, chain ...cgroup) memory {
+// compareMemory runs a tool and compares what it shows with the arithmetic on what
+// the files said before, while and after it ran: it uses memory itself.
+func compareMemory(t *testing.T, name string, tool func() memory, chain ...cgroup) memory {
 	t.Helper()
 	low, high := memory{}, memory{}
 	var failed error
@@ -118,22 +121,20 @@ func compareFree(t *testing.T, free func() string, chain ...cgroup) memory {
 			}
 		}
 	}()
-	output := func() string {
+	shown := func() memory {
 		defer func() { close(end); <-ended }()
-		return free()
+		return tool()
 	}()
 	look()
 	if failed != nil {
 		t.Fatal(failed)
 	}
-	shown := parseFree(t, output)
-	for _, name := range slices.Sorted(maps.Keys(low)) {
-		value, there := shown[name]
-		if !there || value < low[name]-mib || value > high[name]+mib {
-			t.Errorf("free shows %s %d; the files of %v say %d to %d. It printed\n%s", name, value, chain, low[name], high[name], output)
+	t.Logf("%s shows %v", name, shown)
+	for column, value := range shown {
+		if _, known := low[column]; known && (value < low[column]-mib || value > high[column]+mib) {
+			t.Errorf("%s shows %s %d; the memory files of %v say %d to %d", name, column, value, chain, low[column], high[column])
 		}
 	}
-	t.Logf("\n%s", output)
 	return shown
 }
 
@@ -143,14 +144,17 @@ func TestFree(t *testing.T) {
 	testenv.RequireTool(t, "free")
 	testenv.NoLeaks(t)
 	c := start(t, "truth-free", "--memory", "256m", "--tmpfs", "/shared")
-	free := func() string { return c.ask(t, freeScript) }
-	compareFree(t, free, c.cgroup)
+	look := func() memory {
+		t.Helper()
+		return compareMemory(t, "free", func() memory { return parseFree(t, c.ask(t, freeScript)) }, c.cgroup)
+	}
+	look()
 	for _, step := range []struct{ name, script, column string }{
 		{"page cache", "dd if=/dev/zero of=/cached bs=1M count=48 2>/dev/null && sync /cached && cat /cached >/dev/null", "buff/cache"},
 		{"shared", "dd if=/dev/zero of=/shared/file bs=1M count=24 2>/dev/null", "shared"},
 	} {
 		c.ask(t, step.script)
-		if shown := compareFree(t, free, c.cgroup); shown[step.column] < 20*mib {
+		if shown := look(); shown[step.column] < 20*mib {
 			t.Errorf("%s: free's column %s has %d", step.name, step.column, shown[step.column])
 		}
 	}
@@ -159,7 +163,7 @@ func TestFree(t *testing.T) {
 		_, _, stat, err := c.cgroup.memory()
 		return err == nil && stat["anon"] >= 64*mib
 	})
-	if shown := compareFree(t, free, c.cgroup); shown["used"] < 64*mib {
+	if shown := look(); shown["used"] < 64*mib {
 		t.Errorf("64 MiB are held, free shows %d used", shown["used"])
 	}
 	holder.kill(t)

@@ -106,7 +106,7 @@ func TestFreeOfLevels(t *testing.T) {
 	reader.make(t, 128*mib)
 	neighbour.make(t, 1<<40)
 
-	free := func() string {
+	free := func() memory {
 		var out strings.Builder
 		// Only its own mount namespace has our file.
 		cmd := exec.Command("unshare", "--mount", "--propagation", "private", "sh", "-c",
@@ -116,16 +116,16 @@ func TestFreeOfLevels(t *testing.T) {
 		if err := errors.Join(cmd.Wait(), in.Close()); err != nil && !errors.Is(err, os.ErrClosed) {
 			t.Fatalf("free: %v: %s", err, out.String())
 		}
-		return out.String()
+		return parseFree(t, out.String())
 	}
-	before := compareFree(t, free, reader, parent)
+	before := compareMemory(t, "free", free, reader, parent)
 	hold := exec.Command(self, partHold, strconv.Itoa(48*mib))
 	in := neighbour.begin(t, hold)
 	until(t, "the neighbour holds 48 MiB", func() bool {
 		_, usage, _, err := neighbour.memory()
 		return err == nil && usage >= 48*mib
 	})
-	after := compareFree(t, free, reader, parent)
+	after := compareMemory(t, "free", free, reader, parent)
 	if err := errors.Join(in.Close(), hold.Wait()); err != nil {
 		t.Error(err)
 	}

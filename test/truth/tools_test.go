@@ -6,6 +6,7 @@ package truth
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,9 @@ func all() []tool {
 	return append(fast(),
 		tool{"psutil", python, python + ` -c 'import psutil
 print(psutil.cpu_times_percent(%d))'`, parsePsutil},
-		tool{"node-exporter", exporter, scrape, parseScrapes},
+		tool{"node-exporter", exporter, exporting(`metrics("cpu") # the first one costs more
+print(metrics("cpu")); print("@@"); time.sleep(%d); print(metrics("cpu"))`), parseScrapes},
+		tool{"htop", "htop", watchHtop, parseHtop},
 	)
 }
 
@@ -50,18 +53,44 @@ const (
 	exporter = "prometheus-node-exporter"
 )
 
-// scrape starts node-exporter on the container's own loopback and prints its
-// metrics of CPUs twice.
-const scrape = exporter + ` --web.listen-address=127.0.0.1:9100 >/dev/null 2>&1 &
+// exporting starts node-exporter on the container's own loopback around a script
+// in python that can ask it: metrics(COLLECTOR) gives its text.
+func exporting(script string) string {
+	return exporter + ` --web.listen-address=127.0.0.1:9100 >/dev/null 2>&1 &
 pid=$!
 ` + python + ` -c 'import time, urllib.request as u
-def metrics():
+def metrics(collector):
     while True:
-        try: return u.urlopen("http://127.0.0.1:9100/metrics?collect[]=cpu").read().decode()
+        try: return u.urlopen("http://127.0.0.1:9100/metrics?collect[]=" + collector).read().decode()
         except OSError: time.sleep(0.05)
-metrics() # the first one costs more
-print(metrics()); print("@@"); time.sleep(%d); print(metrics())'
+` + script + `'
 status=$?; kill $pid; exit $status`
+}
+
+// watchHtop starts htop in a terminal of tmux's, and prints the number of CPUs
+// that it should know, and its screen after it was redrawn once.
+const watchHtop = `grep -c '^cpu[0-9]' /proc/stat
+export HOME=/tmp TERM=xterm
+in_tmux() { tmux -f /dev/null -S /tmp/tmux "$@"; }
+uptime_shown() { in_tmux capture-pane -p | sed -n 's/.*Uptime: //p'; }
+in_tmux new-session -d -x 150 -y 40 "htop -C -d %d0" || exit
+until first=$(uptime_shown); [ -n "$first" ]; do sleep 0.1; done
+while [ "$(uptime_shown)" = "$first" ]; do sleep 0.3; done
+in_tmux capture-pane -p
+in_tmux kill-server`
+
+// parseHtop reads the meters of the CPUs, "0[||||   50.0%]". One that isn't shown
+// has 0.
+func parseHtop(t *testing.T, output string) shares {
+	t.Helper()
+	cpus, screen, _ := strings.Cut(output, "\n")
+	sum := 0.0
+	for _, meter := range regexp.MustCompile(`(?m)\d\[[^\]\n]*?([0-9.]+)%\]`).FindAllStringSubmatch(screen, -1) {
+		sum += decimal(t, meter[1])
+	}
+	busy := sum / decimal(t, cpus)
+	return shares{busy: busy, idle: 100 - busy}
+}
 
 // parseTop reads "%Cpu(s): 75.0 us,  0.2 sy,  0.0 ni, 24.8 id, …" of the last
 // screen.
@@ -176,16 +205,19 @@ func columns(t *testing.T, names, values string) map[string]float64 {
 	return of
 }
 
-// sight is what a tool showed of a window that lay between two moments.
+// sight is what a tool showed of a window of this length, which lay between two
+// moments.
 type sight struct {
 	tool        string
 	shares      shares
+	length      time.Duration
 	output      string
 	began, seen time.Time
 }
 
 // watch runs tools at once, each for a window of this length, and gives what
-// they saw and the cgroup's counters meanwhile.
+// they saw, what two reads of the file itself say, and the cgroup's counters
+// meanwhile.
 func (c *container) watch(t *testing.T, length time.Duration, tools []tool) ([]sight, recording) {
 	t.Helper()
 	for _, tool := range tools {
@@ -193,14 +225,16 @@ func (c *container) watch(t *testing.T, length time.Duration, tools []tool) ([]s
 	}
 	sights := make([]sight, len(tools))
 	counters := c.cgroup.record(t, func() {
+		first := c.stat(t)
 		jobs := make([]*job, len(tools))
 		for i, tool := range tools {
 			jobs[i] = c.begin(t, fmt.Sprintf(tool.script, int(length.Seconds())))
 		}
 		for i, tool := range tools {
 			text, ended := jobs[i].output(t)
-			sights[i] = sight{tool: tool.name, output: text, began: jobs[i].began, seen: ended}
+			sights[i] = sight{tool: tool.name, length: length, output: text, began: jobs[i].began, seen: ended}
 		}
+		sights = append(sights, c.stat(t).since(first))
 	})
 	for i, tool := range tools {
 		sights[i].shares = tool.parse(t, sights[i].output)
