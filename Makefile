@@ -77,6 +77,10 @@ fuzz: ## each fuzz target for FUZZTIME
 bench: build ## what a read costs, for BENCHTIME per mode; root
 	scripts/bench $(program) $(BENCHTIME)
 
+.PHONY: comparison
+comparison: build ## docs/COMPARISON.md: one container under LXCFS and ours; root
+	$(GO) test -count 1 -timeout $(TESTTIME) -tags e2e -run '^TestComparison$$' ./test/comparison -v -update
+
 .PHONY: race
 race: ## unit tests, and as root FUSE tests, with the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout $(TESTTIME) ./...
