@@ -197,6 +197,17 @@ func SkipAsInGuest(t testing.TB, said string) {
 	other(t, "skipped in the guest:\n%s", said)
 }
 
+// SkipAsBusy skips a test that needs CPU time which others on this machine used,
+// and would prove nothing without. In the virtual machine there are no others, so
+// there it fails.
+func SkipAsBusy(t testing.TB, said string) {
+	t.Helper()
+	if InGuest() {
+		t.Fatalf("testenv: %s", said)
+	}
+	other(t, "this machine is too busy: %s", said)
+}
+
 // RequireGuest needs the virtual machine of package vm: the test changes what
 // is the whole machine's, such as which CPUs are online.
 func RequireGuest(t testing.TB, does string) {

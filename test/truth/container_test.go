@@ -50,8 +50,10 @@ func start(t *testing.T, name string, flags ...string) *container {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	args := []string{"run", "--state-dir", filepath.Join(dir, "state"), "--data-dir", filepath.Join(dir, "data"), "-i",
-		"--name", name, "--rootfs", "/", "-e", "LC_ALL=C", "-e", "TZ=UTC", "-v", self + ":" + toolPath + ":ro"}
+	args := []string{
+		"run", "--state-dir", filepath.Join(dir, "state"), "--data-dir", filepath.Join(dir, "data"), "-i",
+		"--name", name, "--rootfs", "/", "-e", "LC_ALL=C", "-e", "TZ=UTC", "-v", self + ":" + toolPath + ":ro",
+	}
 	args = append(append(args, flags...), "--", toolPath, partAgent)
 	c := &container{name: name, cgroup: cgroupAt(t, "/procfs-shim/"+name), replies: make(chan struct{}), waits: map[int]chan reply{}}
 	c.run = exec.Command(testenv.Binary(t), args...)

@@ -80,8 +80,8 @@ func cpuTime() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// hold uses so many bytes of anonymous memory, says so and waits for the end of
-// its standard input; before that, for a line.
+// hold waits for a line on its standard input, then uses so many bytes of anonymous
+// memory until there is another or the end.
 func hold(count string) error {
 	n, err := strconv.Atoi(count)
 	if err != nil {
@@ -99,7 +99,6 @@ func hold(count string) error {
 	for i := 0; i < len(memory); i += os.Getpagesize() {
 		memory[i] = 1
 	}
-	fmt.Println("holding", n)
 	if _, err := in.ReadString('\n'); err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
