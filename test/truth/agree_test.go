@@ -123,6 +123,11 @@ print("load average:", *[l.split()[1] for n in ("1 ", "5 ", "15 ") for l in text
 		}
 	}
 
+	// One process always runs, others for moments: no more than that is this load's.
+	if now := load(); decimal(t, strings.Fields(now)[0]) > 3 {
+		t.Errorf("/proc/loadavg says %s of a container with one busy process", now)
+	}
+
 	screen := c.ask(t, fmt.Sprintf(watchHtop, 1))
 	if !regexp.MustCompile(`Mem\[.*/256M\]`).MatchString(screen) {
 		t.Errorf("htop doesn't show the limit of 256M:\n%s", screen)

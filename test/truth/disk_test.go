@@ -45,9 +45,9 @@ func (c cgroup) written(t *testing.T, disk testenv.Disk) int64 {
 // diskTools print "TOOL BYTES", what was written to the disk named $1. iostat
 // takes the host's /sys/block but where it is asked for all partitions.
 const diskTools = `
-echo diskstats $(awk -v disk="$disk" '$3 == disk { print $10 * 512 }' /proc/diskstats)
-echo vmstat $(vmstat -d | awk -v disk="$disk" '$1 == disk { print $8 * 512 }')
-echo iostat $(iostat -d -k -p ALL | awk -v disk="$disk" '$1 == disk { print $7 * 1024 }')
+echo diskstats $(awk -v disk="$disk" '$3 == disk { printf "%.0f", $10 * 512 }' /proc/diskstats)
+echo vmstat $(vmstat -d | awk -v disk="$disk" '$1 == disk { printf "%.0f", $8 * 512 }')
+echo iostat $(iostat -d -k -p ALL | awk -v disk="$disk" '$1 == disk { printf "%.0f", $7 * 1024 }')
 echo psutil $(` + python + ` -c 'import psutil, sys
 one = psutil.disk_io_counters(perdisk=True).get(sys.argv[1])
 print(one.write_bytes if one else "")' "$disk")
