@@ -3,10 +3,10 @@
 package main
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
-	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,17 +14,21 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench"
+	"github.com/procfs-shim/procfs-shim/fusefs/readbench/output"
 )
 
 // benchFlags is what `bench` was asked for.
 type benchFlags struct {
-	files    []string
-	against  []string
-	modes    string
-	readers  int
-	duration time.Duration
-	output   string
-	plot     string
+	files   []string
+	against []string
+	modes   string
+	readers string
+	// containers are how many are registered.
+	containers string
+	duration   time.Duration
+	format     string
+	failSlower float64 // in percent
+	output     output.Output
 }
 
 func newBenchCommand() *cobra.Command {
@@ -35,12 +39,23 @@ func newBenchCommand() *cobra.Command {
 		Long: `bench measures open, read to the end and close of the files inside a container
 of 256 MiB that it makes for the purpose: of the kernel's own files (tree
 kernel), of the container's views (procfs-shim), of the shared tree
-(procfs-shim-shared), and of any other tree named by --against. An LXCFS that is
-mounted at ` + lxcfsMountpoint + ` is added by itself. All take turns in one run, and
-what they say is checked while it is measured. No server is needed.`,
+(procfs-shim-shared), of constant files of the same length that a FUSE server with
+nothing behind it serves (null), and of any other tree named by --against. An LXCFS
+that is mounted at ` + lxcfsMountpoint + ` is added by itself. All take turns in one run,
+and what they say is checked while it is measured. No server is needed.
+
+With --readers 1,2,4 or --containers 1,100,1000 it measures once for each. What the
+server used meanwhile, and while nobody read, is part of the result.
+
+Machines differ and are busy, ratios stay: --baseline compares with a saved run by
+each row's ratio to the null server's, or to the kernel's where there is none.
+docs/BENCHMARKS.md explains the numbers.`,
 		Example: `  procfs-shim bench
+  procfs-shim bench --file all --plot bench.svg
   procfs-shim bench --file meminfo --mode hot --duration 5s --output json
-  procfs-shim bench --against lxcfs=/var/lib/lxcfs --plot bench.svg`,
+  procfs-shim bench --containers 1,100,1000 --readers 1,2,4 --plot scale.svg
+  procfs-shim bench --baseline before.json --fail-slower 25
+  procfs-shim bench --against lxcfs=/var/lib/lxcfs`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b, err := f.check()
@@ -51,45 +66,70 @@ what they say is checked while it is measured. No server is needed.`,
 				return err
 			}
 			if isTerminal(os.Stderr) {
-				b.progress = writeProgress(os.Stderr)
+				b.progress = output.Progress(os.Stderr)
 			}
 			report, err := b.run(cmd.Context())
 			if err != nil {
 				return err
 			}
-			return f.print(cmd.OutOrStdout(), report)
+			if err := f.output.Write(cmd.OutOrStdout(), report); err != nil {
+				return fmt.Errorf("bench: %w", err)
+			}
+			return nil
 		},
 	}
-	cmd.Flags().StringArrayVar(&f.files, "file", nil, "only this file: its path below /proc, or below /sys/devices/system (can be repeated)")
+	cmd.Flags().StringArrayVar(&f.files, "file", nil, "this file instead of "+strings.Join(benchFiles(), ", ")+": its path below /proc, or below /sys/devices/system; all for all (can be repeated)")
 	cmd.Flags().StringArrayVar(&f.against, "against", nil, "another tree, as `NAME=DIR`, where DIR/proc/meminfo is (can be repeated)")
 	cmd.Flags().StringVar(&f.modes, "mode", "hot,cold", "hot: read after read; cold: one read each 20 ms")
-	cmd.Flags().IntVar(&f.readers, "readers", 1, "threads that read at the same time")
-	cmd.Flags().DurationVar(&f.duration, "duration", 10*time.Second, "wall time of one mode; all rows of the mode share it")
-	cmd.Flags().StringVar(&f.output, "output", "text", "text or json")
-	cmd.Flags().StringVar(&f.plot, "plot", "", "draw the latencies into this SVG `file`")
+	cmd.Flags().StringVar(&f.readers, "readers", "1", "threads that read at the same time; a `LIST`, such as 1,2,4, for a measurement of each")
+	cmd.Flags().StringVar(&f.containers, "containers", "1", "containers that the server knows, of which one is read; a `LIST` as for --readers")
+	cmd.Flags().DurationVar(&f.duration, "duration", 10*time.Second, "wall time of one measurement in one mode; all its rows share it")
+	cmd.Flags().StringVar(&f.format, "output", "text", "text or json")
+	cmd.Flags().StringVar(&f.output.Plot, "plot", "", "draw the results into this SVG `file`")
+	cmd.Flags().StringVar(&f.output.Baseline, "baseline", "", "compare with what --output json wrote to this `file` earlier")
+	cmd.Flags().Float64Var(&f.failSlower, "fail-slower", 0, "exit with status 1 if a row's ratio is more than `PERCENT` above the baseline's (default: never)")
 	return cmd
 }
 
 // check turns the flags into what the measurement needs.
 func (f *benchFlags) check() (*benchmark, error) {
-	b := &benchmark{readers: f.readers, duration: f.duration, trees: make(map[string]string)}
+	b := &benchmark{duration: f.duration, trees: make(map[string]string)}
 	var err error
 	if len(f.files) == 0 {
-		f.files = []string{"default"}
+		f.files = benchFiles()
 	}
 	if b.files, err = selectFiles(f.files); err != nil {
 		return nil, err
+	}
+	// What this host's kernel doesn't have, nobody serves.
+	b.files = slices.DeleteFunc(b.files, func(file string) bool { return !exists("/" + file) })
+	if len(b.files) == 0 {
+		return nil, fmt.Errorf("--file: this host has none of %s", strings.Join(f.files, ", "))
+	}
+	if b.readers, err = readbench.ParseCounts(f.readers, readbench.MaxReaders); err != nil {
+		return nil, fmt.Errorf("--readers: %w", err)
+	}
+	if b.containers, err = readbench.ParseCounts(f.containers, maxBenchContainers); err != nil {
+		return nil, fmt.Errorf("--containers: %w", err)
 	}
 	if b.modes, err = readbench.ParseModes(f.modes); err != nil {
 		return nil, fmt.Errorf("--mode: %w", err)
 	}
 	switch {
-	case f.readers < 1 || f.readers > maxBenchReaders:
-		return nil, fmt.Errorf("--readers: %d is not from 1 to %d", f.readers, maxBenchReaders)
 	case f.duration < 100*time.Millisecond || f.duration > time.Hour:
 		return nil, fmt.Errorf("--duration: %v is not from 100ms to 1h", f.duration)
-	case f.output != "text" && f.output != "json":
-		return nil, fmt.Errorf("--output: %q is neither text nor json", f.output)
+	case f.format != "text" && f.format != "json":
+		return nil, fmt.Errorf("--output: %q is neither text nor json", f.format)
+	case f.failSlower < 0:
+		return nil, fmt.Errorf("--fail-slower: %v %% is below 0", f.failSlower)
+	case f.failSlower > 0 && f.output.Baseline == "":
+		return nil, errors.New("--fail-slower goes with --baseline")
+	}
+	f.output.JSON, f.output.FailSlower = f.format == "json", f.failSlower/100
+	if f.output.Baseline != "" {
+		if f.output.Before, err = output.ReadReport(f.output.Baseline); err != nil {
+			return nil, fmt.Errorf("--baseline: %w", err)
+		}
 	}
 	if isLXCFS("/proc/self/mountinfo", lxcfsMountpoint) {
 		b.add("lxcfs", lxcfsMountpoint)
@@ -107,41 +147,9 @@ func (f *benchFlags) check() (*benchmark, error) {
 	return b, nil
 }
 
-// print writes the report as it was asked for.
-func (f *benchFlags) print(out io.Writer, r readbench.Report) error {
-	if f.plot != "" {
-		if err := writePlot(f.plot, r); err != nil {
-			return err
-		}
-	}
-	var err error
-	if f.output == "json" {
-		err = readbench.WriteJSON(out, r)
-	} else {
-		err = readbench.WriteTable(out, r.Results)
-	}
-	if err != nil {
-		return fmt.Errorf("print the results: %w", err)
-	}
-	for _, row := range r.Results {
-		if row.Errors > 0 {
-			return fmt.Errorf("bench: %s of tree %s: %d reads failed: %s", row.File, row.Tree, row.Errors, row.FirstError)
-		}
-	}
-	return nil
-}
-
-func writePlot(path string, r readbench.Report) error {
-	var drawn bytes.Buffer
-	err := readbench.WriteSVG(&drawn, r)
-	if err == nil {
-		err = os.WriteFile(path, drawn.Bytes(), 0o644)
-	}
-	if err != nil {
-		return fmt.Errorf("--plot: %w", err)
-	}
-	return nil
-}
+// benchFiles are measured unless others are named: two that rarely change, two
+// that always do, and those that tools read most.
+func benchFiles() []string { return []string{"cpuinfo", "meminfo", "stat", "cpu/online"} }
 
 func isTerminal(f *os.File) bool {
 	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)

@@ -4,36 +4,35 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	goruntime "runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/moby/sys/mountinfo"
-	specs "github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
-
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/cgroupread/cpulist"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench"
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench/apart"
+	"github.com/procfs-shim/procfs-shim/fusefs/readbench/footprint"
+	"github.com/procfs-shim/procfs-shim/fusefs/readbench/process"
+	"github.com/procfs-shim/procfs-shim/fusefs/readbench/series"
 	"github.com/procfs-shim/procfs-shim/runtime/bundle"
-	"github.com/procfs-shim/procfs-shim/runtime/foreground"
+	"github.com/procfs-shim/procfs-shim/runtime/crowd"
 )
 
 const (
 	benchReaderCommand = "bench-reader"
-	maxBenchReaders    = 256
+	benchNullCommand   = "bench-null"
+	maxBenchContainers = 20000
 	lxcfsMountpoint    = "/var/lib/lxcfs"
 
 	// Trees other than the container's own files are mounted below benchRoot in
@@ -45,18 +44,21 @@ const (
 	boundTree  = "procfs-shim"
 	sharedTree = "procfs-shim-shared"
 
-	benchMemory   = "256m"
-	benchMemoryKB = 256 << 10
-	// serverStart is how long the server may take until it answers.
-	serverStart = 10 * time.Second
+	benchMemory = 256 << 20
+	// crowdEnd is how long thousands of cgroups may take to be removed.
+	crowdEnd = 5 * time.Minute
+	// benchIdle is how long an idle server is watched: two of its rounds of
+	// housekeeping.
+	benchIdle = 2 * daemon.JanitorInterval
 )
 
 // benchmark is one measurement.
 type benchmark struct {
-	files    []string // paths below a tree
-	modes    []readbench.Mode
-	readers  int
-	duration time.Duration
+	files      []string // paths below a tree
+	modes      []readbench.Mode
+	readers    []int
+	containers []int
+	duration   time.Duration // of one mode with one number of readers
 	// trees are those named by --against, in the order of names.
 	trees    map[string]string
 	names    []string
@@ -72,7 +74,7 @@ func (b *benchmark) add(name, dir string) {
 }
 
 func reservedTree(name string) bool {
-	return name == readbench.KernelTree || name == boundTree || name == sharedTree || strings.Contains(name, "/")
+	return slices.Contains([]string{readbench.KernelTree, readbench.NullTree, boundTree, sharedTree}, name) || strings.Contains(name, "/")
 }
 
 // isLXCFS tells whether an LXCFS is mounted at path.
@@ -86,11 +88,17 @@ func isLXCFS(table, path string) bool {
 	return err == nil && len(found) == 1 && found[0].FSType == "fuse.lxcfs"
 }
 
-// run starts a server and a limited container, measures there, and removes
-// both.
+// run starts the servers and a limited container, measures there, and removes
+// all of it.
 func (b *benchmark) run(ctx context.Context) (report readbench.Report, err error) {
 	// The server's parent-death signal is that of the thread it is started on.
 	goruntime.LockOSThread()
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("bench: %w", err)
+		}
+	}()
+	undo := func(f func() error) { err = errors.Join(err, f()) }
 	layout, err := cgroupread.Detect("/proc")
 	if err != nil {
 		return report, err
@@ -100,41 +108,93 @@ func (b *benchmark) run(ctx context.Context) (report readbench.Report, err error
 		return report, err
 	}
 	b.hostCPUs = host.OnlineCPUs
-	stateDir, err := os.MkdirTemp("/run", "procfs-shim-bench-")
-	if err != nil {
-		return report, fmt.Errorf("bench: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(stateDir)) }()
 	self, err := os.Executable()
-	if err != nil {
-		return report, fmt.Errorf("bench: %w", err)
-	}
-	stop, err := startServer(ctx, self, stateDir)
 	if err != nil {
 		return report, err
 	}
-	defer func() { err = errors.Join(err, stop()) }()
+	stateDir, err := os.MkdirTemp("/run", "procfs-shim-bench-")
+	if err != nil {
+		return report, err
+	}
+	defer undo(func() error { return os.RemoveAll(stateDir) })
+	server, client, err := startServer(ctx, self, stateDir)
+	if err != nil {
+		return report, err
+	}
+	defer undo(server.Stop)
+	defer undo(client.Close)
+	null, nullDir, err := startNull(self, stateDir)
+	if err != nil {
+		return report, err
+	}
+	defer undo(null.Close)
+	others, err := crowd.New(ctx, layout, os.Getpid())
+	if err != nil {
+		return report, err
+	}
+	defer undo(func() error {
+		ctx, cancel := context.WithTimeout(context.Background(), crowdEnd)
+		defer cancel()
+		return others.Remove(ctx)
+	})
 
 	options := b.container()
-	shared := filepath.Join(stateDir, "shared")
-	options.Volumes = append(options.Volumes, self+":"+benchSelf+":ro", shared+":"+filepath.Join(benchRoot, sharedTree)+":ro")
+	options.Volumes = append(options.Volumes, self+":"+benchSelf+":ro",
+		filepath.Join(stateDir, "shared")+":"+filepath.Join(benchRoot, sharedTree)+":ro",
+		nullDir+":"+filepath.Join(benchRoot, readbench.NullTree)+":ro")
 	options.Args = []string{benchSelf, benchReaderCommand}
-	plan, err := json.Marshal(b.plan())
+	reader, texts, err := startReader(ctx, client, b.files, options)
 	if err != nil {
-		return report, fmt.Errorf("bench: %w", err)
+		return report, err
 	}
-	report, err = inContainer(ctx, stateDir, options, plan, b.progress)
-	if err != nil {
-		return report, fmt.Errorf("bench: %w", err)
+	defer undo(reader.Close)
+	if err := null.Set(texts); err != nil {
+		return report, err
 	}
-	return report, nil
+
+	s := series.Series{
+		Modes: b.modes, Readers: b.readers, Containers: b.containers,
+		Register: func(ctx context.Context, total int) error { return register(ctx, client, others, total-1) },
+		Measure: func(_ context.Context, mode readbench.Mode, readers int) (readbench.Report, error) {
+			plan := b.plan(texts)
+			plan.Modes, plan.Readers = []readbench.Mode{mode}, readers
+			return reader.Measure(plan, b.progress)
+		},
+		Watch:  func() (footprint.Footprint, error) { return footprint.Read("/proc", server.PID()) },
+		Serves: func(tree string) bool { return tree == boundTree || tree == sharedTree },
+	}
+	if slices.Max(b.containers) > 1 {
+		s.Idle = benchIdle
+	}
+	return s.Run(ctx)
+}
+
+// startServer starts the server that is measured.
+func startServer(ctx context.Context, self, stateDir string) (s *process.Server, client *daemon.Client, err error) {
+	cmd := exec.Command(self, "serve", "--config", os.DevNull, "--log-level", "error", "--state-dir", stateDir, filepath.Join(stateDir, "shared"))
+	cmd.Stderr = os.Stderr
+	s, err = process.Start(ctx, cmd, func() (err error) {
+		client, err = daemon.Dial(stateDir)
+		return err
+	})
+	return s, client, err
+}
+
+// register has the server know n containers beside the one that is read. All
+// have the same init process, this one.
+func register(ctx context.Context, client *daemon.Client, others *crowd.Crowd, n int) error {
+	return others.Grow(n, func(name string, paths cgroupread.Paths) error {
+		id := "bench-" + name
+		_, err := client.Register(ctx, daemon.Registration{ID: id, Container: subject(id), Cgroup: paths, InitPID: os.Getpid()})
+		return err
+	})
 }
 
 // container is what the files are read in. A single reader keeps within a
 // quota that hides one of the host's CPUs; with more of them the quota would
 // be what is measured.
 func (b *benchmark) container() bundle.Options {
-	o := bundle.Options{Memory: benchMemory, Network: "none"}
+	o := bundle.Options{Memory: strconv.Itoa(benchMemory), Network: "none"}
 	if n := b.visibleCPUs().Len(); n < b.hostCPUs.Len() {
 		o.CPUs = strconv.Itoa(n)
 	}
@@ -146,152 +206,32 @@ func (b *benchmark) container() bundle.Options {
 
 // visibleCPUs are those that the container is shown.
 func (b *benchmark) visibleCPUs() cpulist.Set {
-	if b.readers > 1 {
+	if slices.Max(b.readers) > 1 {
 		return b.hostCPUs
 	}
 	return b.hostCPUs.First(max(1, b.hostCPUs.Len()-1))
 }
 
-// plan has a row for each file of each tree that has it.
-func (b *benchmark) plan() apart.Plan {
-	p := apart.Plan{Modes: b.modes, Readers: b.readers, Duration: b.duration, Proc: benchKernelTree + "/proc"}
-	for _, file := range b.files {
-		rows := []apart.Row{
-			{Tree: readbench.KernelTree, Path: filepath.Join(benchKernelTree, file)},
-			{Tree: boundTree, Path: "/" + file},
-			{Tree: sharedTree, Path: filepath.Join(benchRoot, sharedTree, file)},
-		}
-		for _, name := range b.names {
-			if _, err := os.Stat(filepath.Join(b.trees[name], file)); err == nil {
-				rows = append(rows, apart.Row{Tree: name, Path: filepath.Join(benchRoot, name, file)})
-			}
-		}
-		for _, r := range rows {
-			r.File = strings.TrimPrefix(strings.TrimPrefix(file, "proc/"), "sys/devices/system/")
-			expect(&r, b.visibleCPUs())
-			p.Rows = append(p.Rows, r)
-		}
+// plan has a row for each file of each tree that has it; texts are those of
+// the null server.
+func (b *benchmark) plan(texts map[string]string) apart.Plan {
+	cpus := b.visibleCPUs()
+	view := &apart.View{Memory: benchMemory, CPUs: cpus.Len(), Online: cpus.String()}
+	trees := []apart.Tree{
+		{Name: readbench.KernelTree, Dir: benchKernelTree},
+		{Name: readbench.NullTree, Dir: filepath.Join(benchRoot, readbench.NullTree), Texts: texts},
+		{Name: boundTree, Dir: "/", View: view},
+		{Name: sharedTree, Dir: filepath.Join(benchRoot, sharedTree), View: view},
 	}
-	return p
-}
-
-// expect says what the container's views must show. What the kernel's own file
-// and other people's trees say is theirs; they need only say something.
-func expect(r *apart.Row, cpus cpulist.Set) {
-	if r.Tree != boundTree && r.Tree != sharedTree {
-		return
+	for _, name := range b.names {
+		trees = append(trees, apart.Tree{Name: name, Dir: filepath.Join(benchRoot, name), Source: b.trees[name]})
 	}
-	switch r.File {
-	case "meminfo":
-		r.Key, r.Value = "MemTotal:", strconv.Itoa(benchMemoryKB)+" kB"
-	case "cpuinfo":
-		r.Prefix, r.Lines = "processor\t", cpus.Len()
-	case "cpu/online":
-		r.Text = cpus.String() + "\n"
+	return apart.Plan{
+		Rows: apart.Rows(b.files, policy.Name, trees, exists), Duration: b.duration, Proc: benchKernelTree + "/proc",
 	}
 }
 
-// inContainer runs the reader, hands it the plan and follows it to its report.
-func inContainer(ctx context.Context, stateDir string, o bundle.Options, plan []byte, progress func(readbench.Progress)) (report readbench.Report, err error) {
-	planRead, planWrite, err := os.Pipe()
-	if err != nil {
-		return report, err
-	}
-	defer planRead.Close()
-	outRead, outWrite, err := os.Pipe()
-	if err != nil {
-		return report, err
-	}
-	defer outRead.Close()
-	go func() {
-		// A reader that ends early is told by its exit status.
-		_, _ = planWrite.Write(plan)
-		_ = planWrite.Close()
-	}()
-	var followed error
-	following := make(chan struct{})
-	go func() {
-		defer close(following)
-		report, followed = apart.Follow(outRead, progress)
-		_, _ = io.Copy(io.Discard, outRead) // so that it never blocks
-	}()
-	status, err := runApart(ctx, foreground.Config{
-		// The container's state is with everybody's, so that the next start removes
-		// it if this one is killed.
-		Options: o, Rootfs: "/", StateDir: defaultStateDir, DataDir: defaultDataDir,
-		Mounts: []specs.Mount{
-			{Destination: benchKernelTree + "/proc", Type: "proc", Source: "proc", Options: []string{"nosuid", "nodev", "noexec"}},
-			{Destination: benchKernelTree + "/sys", Type: "bind", Source: "/sys", Options: []string{"rbind", "ro"}},
-		},
-		StartViews: func(id string) (foreground.Views, error) { return newViewer(id, stateDir, policy.Rules{}, nil) },
-		Stdin:      planRead, Stdout: outWrite, Stderr: os.Stderr,
-		Log: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	})
-	_ = outWrite.Close()
-	<-following
-	switch {
-	case err != nil:
-		return report, err
-	case status != 0:
-		return report, fmt.Errorf("the reader ended with status %d", status)
-	}
-	return report, followed
-}
-
-// writeProgress overwrites one line of a terminal again and again.
-func writeProgress(terminal io.Writer) func(readbench.Progress) {
-	return func(p readbench.Progress) {
-		fmt.Fprintf(terminal, "\r%-4s %4.0f %%  %v of %v ", p.Mode, 100*p.Done.Seconds()/p.Total.Seconds(),
-			p.Done.Truncate(time.Second), p.Total)
-		if p.Done >= p.Total {
-			fmt.Fprint(terminal, "\r\033[K")
-		}
-	}
-}
-
-// runApart is foreground.Run on a thread of its own, which ends with it: ours
-// stays in the host's mount namespace, where there is something to remove.
-func runApart(ctx context.Context, c foreground.Config) (status int, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		status, err = foreground.Run(ctx, c)
-	}()
-	<-done
-	return status, err
-}
-
-// startServer starts `serve` as a process of its own, since nobody should read
-// a mount in the process that serves it, and waits until it answers.
-func startServer(ctx context.Context, self, stateDir string) (stop func() error, err error) {
-	cmd := exec.Command(self, "serve", "--config", os.DevNull, "--log-level", "error", "--state-dir", stateDir, filepath.Join(stateDir, "shared"))
-	cmd.Stderr = os.Stderr
-	// It ends with us, and takes its mounts with it.
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the server: %w", err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	stop = func() error {
-		if err := cmd.Process.Signal(unix.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-			return fmt.Errorf("stop the server: %w", err)
-		}
-		return <-ended
-	}
-	ctx, cancel := context.WithTimeout(ctx, serverStart)
-	defer cancel()
-	for {
-		client, err := daemon.Dial(stateDir)
-		if err == nil {
-			return stop, client.Close()
-		}
-		select {
-		case err := <-ended:
-			return nil, fmt.Errorf("start the server: it ended: %w", err)
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("start the server: %w: %w", err, context.Cause(ctx)), stop())
-		case <-time.After(5 * time.Millisecond):
-		}
-	}
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }

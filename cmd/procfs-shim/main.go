@@ -120,6 +120,7 @@ memory of the whole host.
 		newConfigCommand(),
 		newBenchCommand(),
 		newBenchReaderCommand(),
+		newBenchNullCommand(),
 		newManCommand(),
 	)
 	return root

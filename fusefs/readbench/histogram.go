@@ -37,12 +37,7 @@ func bucketOf(ns uint64) int {
 
 // middle is the time that stands for a bucket.
 func middle(bucket int) time.Duration {
-	if bucket < 2<<subBits {
-		return time.Duration(bucket)
-	}
-	shift := bucket>>subBits - 1
-	low := uint64(bucket-shift<<subBits) << shift
-	return time.Duration(low + 1<<shift/2)
+	return time.Duration(lower(bucket)+lower(bucket+1)) / 2
 }
 
 func (h *histogram) add(d time.Duration) {
@@ -70,4 +65,29 @@ func (h *histogram) quantile(q float64) time.Duration {
 		}
 	}
 	return 0
+}
+
+// distribution gives the times in buckets that are eight to a power of two.
+func (h *histogram) distribution() Distribution {
+	const fine = 8 // buckets of ours in one of those
+	var d Distribution
+	for i := 0; i < buckets; i += fine {
+		var reads uint64
+		for _, c := range h.counts[i : i+fine] {
+			reads += uint64(c)
+		}
+		if reads > 0 {
+			d = append(d, Bin{From: lower(i), To: lower(i + fine), Reads: reads})
+		}
+	}
+	return d
+}
+
+// lower is the smallest time of a bucket.
+func lower(bucket int) int64 {
+	if bucket < 2<<subBits {
+		return int64(bucket)
+	}
+	shift := bucket>>subBits - 1
+	return int64(bucket-shift<<subBits) << shift
 }

@@ -15,6 +15,9 @@ import (
 const (
 	// turn is how long one row is read in hot mode before the next one is.
 	turn = 10 * time.Millisecond
+	// maxColdRows is how many rows are read within one ColdPeriod: so many that
+	// there is a millisecond for each, several times what a read takes.
+	maxColdRows = 20
 	// progressEvery is how often Progress is called at most.
 	progressEvery = 100 * time.Millisecond
 )
@@ -42,12 +45,13 @@ func Measure(ctx context.Context, p Plan) ([]Result, error) {
 			run.cold(ctx)
 		}
 		run.progress(true)
-		results = append(results, summarize(p, mode, readers)...)
+		of := summarize(p, mode, readers)
+		addRatios(of)
+		results = append(results, of...)
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	addRatios(results)
 	return results, ctx.Err()
 }
 
@@ -148,28 +152,62 @@ func (r *reader) turn(a assignment) {
 	}
 }
 
-// cold lets each reader read each row once per ColdPeriod. Readers are out of
-// step, so that they don't always meet in the server.
+// cold reads the rows in groups that have their turn one after the other: more
+// rows than fit into ColdPeriod would be read without a pause.
 func (r *run) cold(ctx context.Context) {
-	rows := len(r.plan.Rows)
-	step := ColdPeriod / time.Duration(rows)
+	begin, rows := r.start, len(r.plan.Rows)
+	for _, group := range coldGroups(r.plan.Rows) {
+		end := begin.Add(r.plan.Duration * time.Duration(len(group)) / time.Duration(rows))
+		r.coldGroup(ctx, group, begin, end)
+		begin = end
+	}
+}
+
+// coldGroups parts rows into groups of at most maxColdRows. Rows of one file
+// stay together, since they are compared with each other, unless they are more.
+func coldGroups(rows []Row) [][]int {
+	var groups [][]int
+	for i := 0; i < len(rows); {
+		end := i + 1
+		for end < len(rows) && rows[end].File == rows[i].File && end-i < maxColdRows {
+			end++
+		}
+		if last := len(groups) - 1; last >= 0 && len(groups[last])+end-i <= maxColdRows {
+			for ; i < end; i++ {
+				groups[last] = append(groups[last], i)
+			}
+			continue
+		}
+		var group []int
+		for ; i < end; i++ {
+			group = append(group, i)
+		}
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+// coldGroup lets each reader read each row of a group once per ColdPeriod.
+// Readers are out of step, so that they don't always meet in the server.
+func (r *run) coldGroup(ctx context.Context, rows []int, start, end time.Time) {
+	step := ColdPeriod / time.Duration(len(rows))
 	var readers sync.WaitGroup
 	for i, reader := range r.readers {
-		begin := r.start.Add(step * time.Duration(i) / time.Duration(len(r.readers)))
+		begin := start.Add(step * time.Duration(i) / time.Duration(len(r.readers)))
 		readers.Go(func() {
 			goruntime.LockOSThread()
 			defer goruntime.UnlockOSThread()
-			order := newOrder(rows, uint64(i))
+			order := newOrder(len(rows), uint64(i))
 			for _, row := range order.next() {
-				reader.read(row, false) // the very first one finds no dentries
+				reader.read(rows[row], false) // the very first one finds no dentries
 			}
-			for n := 0; n == 0 || time.Since(r.start) < r.plan.Duration; {
+			for n := 0; n == 0 || time.Now().Before(end); {
 				for _, row := range order.next() {
 					sleepUntil(begin.Add(time.Duration(n) * step))
 					if ctx.Err() != nil {
 						return
 					}
-					reader.read(row, true)
+					reader.read(rows[row], true)
 					n++
 					if i == 0 {
 						r.progress(false)

@@ -159,7 +159,7 @@ func TestPlanCheck(t *testing.T) {
 		"no mode":      func(p *Plan) { p.Modes = nil },
 		"unknown mode": func(p *Plan) { p.Modes = []Mode{"warm"} },
 		"no reader":    func(p *Plan) { p.Readers = 0 },
-		"many readers": func(p *Plan) { p.Readers = maxReaders + 1 },
+		"many readers": func(p *Plan) { p.Readers = MaxReaders + 1 },
 		"no time":      func(p *Plan) { p.Duration = 0 },
 	} {
 		p := good
@@ -208,5 +208,56 @@ func TestChecks(t *testing.T) {
 	}
 	if notEmpty(nil) == nil {
 		t.Error("empty content passes")
+	}
+}
+
+func TestParseCounts(t *testing.T) {
+	for in, want := range map[string]string{"1": "[1]", "1,2,4": "[1 2 4]", "64": "[64]"} {
+		if got, err := ParseCounts(in, 64); err != nil || fmt.Sprint(got) != want {
+			t.Errorf("ParseCounts(%q) = %v, %v", in, got, err)
+		}
+	}
+	for _, in := range []string{"", "0", "-1", "65", "1,", "2,1", "2,2", "1 2", "x", "1e1"} {
+		if got, err := ParseCounts(in, 64); err == nil {
+			t.Errorf("ParseCounts(%q) = %v", in, got)
+		}
+	}
+}
+
+// TestColdGroups: no row is lost, none read twice, the rows of a file stay
+// together, and there is time enough for all.
+func TestColdGroups(t *testing.T) {
+	for _, c := range []struct {
+		files, trees, groups int
+	}{{1, 1, 1}, {4, 5, 1}, {5, 5, 2}, {20, 4, 4}, {3, 30, 6}} {
+		var rows []Row
+		for f := range c.files {
+			for range c.trees {
+				rows = append(rows, Row{File: fmt.Sprint(f)})
+			}
+		}
+		groups := coldGroups(rows)
+		if len(groups) != c.groups {
+			t.Errorf("%d files of %d trees: %d groups, want %d", c.files, c.trees, len(groups), c.groups)
+		}
+		next, where := 0, map[string]int{}
+		for g, group := range groups {
+			if len(group) > maxColdRows {
+				t.Errorf("%d rows in one group", len(group))
+			}
+			for _, row := range group {
+				if row != next {
+					t.Fatalf("row %d after row %d", row, next-1)
+				}
+				next++
+				if before, ok := where[rows[row].File]; ok && before != g && c.trees <= maxColdRows {
+					t.Errorf("file %s is in two groups", rows[row].File)
+				}
+				where[rows[row].File] = g
+			}
+		}
+		if next != len(rows) {
+			t.Errorf("%d rows of %d", next, len(rows))
+		}
 	}
 }

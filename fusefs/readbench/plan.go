@@ -5,6 +5,7 @@ package readbench
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -21,14 +22,35 @@ const (
 // ColdPeriod is the time between two reads of a row in cold mode.
 const ColdPeriod = 20 * time.Millisecond
 
-// Bounds of a plan: they keep its histograms within 300 MB.
+// Bounds of a plan: they keep its histograms within 150 MB.
 const (
 	maxRows    = 256
-	maxReaders = 64
+	MaxReaders = 64
 )
 
-// KernelTree is the tree that ratios refer to.
-const KernelTree = "kernel"
+// Trees that ratios refer to.
+const (
+	KernelTree = "kernel" // the kernel's own files
+	NullTree   = "null"   // FUSE with nothing behind it: constant files of the same length
+	LXCFSTree  = "lxcfs"
+)
+
+// ParseCounts reads a comma-separated list of numbers from 1 to most, each
+// larger than the one before.
+func ParseCounts(list string, most int) ([]int, error) {
+	var counts []int
+	for text := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > most {
+			return nil, fmt.Errorf("%q: must be a number from 1 to %d, or a list of them: 1,2,4", text, most)
+		}
+		if len(counts) > 0 && n <= counts[len(counts)-1] {
+			return nil, fmt.Errorf("%q: must be larger than the number before it", text)
+		}
+		counts = append(counts, n)
+	}
+	return counts, nil
+}
 
 // ParseModes reads a comma-separated list of modes, each at most once.
 func ParseModes(list string) ([]Mode, error) {
@@ -80,8 +102,8 @@ func (p Plan) check() error {
 	switch {
 	case len(p.Rows) == 0 || len(p.Rows) > maxRows:
 		return fmt.Errorf("plan: %d files: must be 1 to %d", len(p.Rows), maxRows)
-	case p.Readers < 1 || p.Readers > maxReaders:
-		return fmt.Errorf("plan: %d readers: must be 1 to %d", p.Readers, maxReaders)
+	case p.Readers < 1 || p.Readers > MaxReaders:
+		return fmt.Errorf("plan: %d readers: must be 1 to %d", p.Readers, MaxReaders)
 	case p.Duration <= 0 || p.Duration > 24*time.Hour:
 		return fmt.Errorf("plan: duration %v: must be above 0 and at most 24h", p.Duration)
 	case len(p.Modes) == 0:

@@ -58,6 +58,10 @@ func cpuModel(cpuinfo []byte) string {
 // Report is everything that a benchmark says, as WriteJSON writes it.
 type Report struct {
 	Results []Result `json:"results"`
+	// Server is what the measured server used meanwhile.
+	Server []Use `json:"server,omitempty"`
+	// Changes are to an earlier run, if one was given.
+	Changes []Change `json:"changes,omitempty"`
 	Host    Host     `json:"host"`
 	// QuantileError is how far the times in Results can be off, as a part of
 	// them.
@@ -82,15 +86,13 @@ func WriteJSON(w io.Writer, r Report) error {
 // WriteTable writes results for a person, times in microseconds. Below the
 // table it says what was wrong with reads.
 func WriteTable(w io.Writer, results []Result) error {
+	series := several(results)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	lines := []string{fmt.Sprintf("FILE\tTREE\tMODE\t%8s\t%8s\t%8s\t%9s\t%8s\n", "p50 µs", "p90 µs", "p99 µs", "reads/s", "× kernel")}
+	lines := []string{fmt.Sprintf("FILE\tTREE\tMODE\t%s%8s\t%8s\t%8s\t%9s\t%8s\t%8s\t%8s\n", series.head(),
+		"p50 µs", "p90 µs", "p99 µs", "reads/s", "× kernel", "× null", "× lxcfs")}
 	for _, r := range results {
-		ratio := "-"
-		if r.Ratio > 0 {
-			ratio = significant(r.Ratio)
-		}
-		lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%8s\t%8s\t%8s\t%9.0f\t%8s\n", r.File, r.Tree, r.Mode,
-			micros(r.P50), micros(r.P90), micros(r.P99), r.ReadsPerSecond, ratio))
+		lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%s%8s\t%8s\t%8s\t%9.0f\t%8s\t%8s\t%8s\n", r.File, r.Tree, r.Mode, series.of(r.Readers, r.Containers),
+			micros(r.P50), micros(r.P90), micros(r.P99), r.ReadsPerSecond, ratio(r.Ratio), ratio(r.RatioNull), ratio(r.RatioLXCFS)))
 	}
 	if _, err := io.WriteString(t, strings.Join(lines, "")); err != nil {
 		return err
@@ -110,16 +112,57 @@ func WriteTable(w io.Writer, results []Result) error {
 	return nil
 }
 
+// columns says which columns tell rows of a series apart.
+type columns struct{ readers, containers bool }
+
+func several(results []Result) (c columns) {
+	for _, r := range results {
+		c.readers = c.readers || r.Readers != results[0].Readers
+		c.containers = c.containers || r.Containers != results[0].Containers
+	}
+	return c
+}
+
+func (c columns) head() string {
+	head := ""
+	if c.readers {
+		head += "READERS\t"
+	}
+	if c.containers {
+		head += "CONTAINERS\t"
+	}
+	return head
+}
+
+func (c columns) of(readers, containers int) string {
+	text := ""
+	if c.readers {
+		text += fmt.Sprintf("%7d\t", readers)
+	}
+	if c.containers {
+		text += fmt.Sprintf("%10d\t", containers)
+	}
+	return text
+}
+
+// ratio writes a ratio, which is 0 where there is none.
+func ratio(r float64) string {
+	if r <= 0 {
+		return "-"
+	}
+	return Significant(r)
+}
+
 // micros writes nanoseconds as microseconds.
 func micros(ns int64) string {
 	if ns == 0 {
 		return "-" // nothing was timed
 	}
-	return significant(float64(ns) / 1000)
+	return Significant(float64(ns) / 1000)
 }
 
-// significant writes a positive number with about three significant digits.
-func significant(v float64) string {
+// Significant writes a positive number with about three significant digits.
+func Significant(v float64) string {
 	switch {
 	case v < 10:
 		return fmt.Sprintf("%.2f", v)

@@ -3,11 +3,8 @@
 package readbench
 
 import (
-	"encoding/json"
-	"encoding/xml"
 	"errors"
 	"flag"
-	"io"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -78,14 +75,26 @@ func sampleReport() Report {
 	results := []Result{
 		{File: "cpuinfo", Tree: "kernel", Mode: Hot, Readers: 1, Reads: 52000, P50: 18400, P90: 21900, P99: 41000, ReadsPerSecond: 51200.4},
 		{File: "cpuinfo", Tree: "procfs-shim", Mode: Hot, Readers: 1, Reads: 13000, P50: 72100, P90: 88000, P99: 190000, ReadsPerSecond: 13100},
+		{File: "cpuinfo", Tree: "null", Mode: Hot, Readers: 1, Reads: 14000, P50: 66000, P90: 82000, P99: 170000, ReadsPerSecond: 14000},
 		{File: "meminfo", Tree: "kernel", Mode: Hot, Readers: 1, Reads: 99000, P50: 9120, P90: 10100, P99: 19000, ReadsPerSecond: 104000},
 		{File: "meminfo", Tree: "procfs-shim", Mode: Hot, Readers: 1, Reads: 12000, P50: 79000, P90: 95000, P99: 240000, ReadsPerSecond: 11800, Errors: 3, FirstError: "/x/proc/meminfo: content: MemTotal: \"1 kB\""},
 		{File: "meminfo", Tree: "a<b>&c", Mode: Hot, Readers: 1, Errors: 7, FirstError: "/y/meminfo: open: no such file or directory"},
 		{File: "meminfo", Tree: "kernel", Mode: Cold, Readers: 1, Reads: 250, P50: 57000, P90: 81000, P99: 140000, ReadsPerSecond: 16000},
-		{File: "meminfo", Tree: "procfs-shim", Mode: Cold, Readers: 1, Reads: 250, P50: 201000, P90: 290000, P99: 1210000, ReadsPerSecond: 4400},
+		{File: "meminfo", Tree: "procfs-shim", Mode: Cold, Readers: 1, Reads: 250, P50: 201000, P90: 290000, P99: 1210000, ReadsPerSecond: 4400, Distribution: Distribution{{180000, 196608, 100}, {196608, 212992, 150}}},
+		{File: "meminfo", Tree: "lxcfs", Mode: Cold, Readers: 1, Reads: 250, P50: 402000, P90: 490000, P99: 1410000, ReadsPerSecond: 2200},
 	}
-	addRatios(results)
-	return NewReport(results, Host{Kernel: "6.1.0", Arch: "amd64", CPU: "Example CPU", CPUs: 2, Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
+	addRatios(results[:6])
+	addRatios(results[6:])
+	for i := range results {
+		results[i].Containers = 1
+	}
+	r := NewReport(results, Host{Kernel: "6.1.0", Arch: "amd64", CPU: "Example CPU", CPUs: 2, Date: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)})
+	r.Server = []Use{
+		{Mode: Idle, Containers: 1, Wall: 3, CPU: 0.0003, RSS: 21 << 20, Threads: 9, Descriptors: 31},
+		{Mode: Hot, Readers: 1, Containers: 1, Wall: 10, CPU: 2.5, Reads: 25000, RSS: 22 << 20, Threads: 9, Descriptors: 31},
+		{Mode: Idle, Containers: 1025, Wall: 3, CPU: 0.003, RSS: 29 << 20, Threads: 9, Descriptors: 31},
+	}
+	return r
 }
 
 // golden compares with a file of testdata, or writes it with -update.
@@ -108,56 +117,46 @@ func golden(t *testing.T, name, got string) {
 
 func TestOutputs(t *testing.T) {
 	report := sampleReport()
-	var table, object, drawing strings.Builder
-	if err := errors.Join(WriteTable(&table, report.Results), WriteJSON(&object, report), WriteSVG(&drawing, report)); err != nil {
+	var table, object strings.Builder
+	if err := errors.Join(WriteTable(&table, report.Results), WriteUse(&table, report.Server), WriteJSON(&object, report)); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "table.txt", table.String())
 	golden(t, "report.json", object.String())
-	golden(t, "plot.svg", drawing.String())
-
-	var back Report
-	if err := json.Unmarshal([]byte(object.String()), &back); err != nil {
+	back, err := ReadReport(strings.NewReader(object.String()))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(report, back); diff != "" {
 		t.Errorf("read back (-want +got):\n%s", diff)
 	}
-	wellFormed(t, drawing.String())
-}
-
-func wellFormed(t *testing.T, text string) {
-	t.Helper()
-	d := xml.NewDecoder(strings.NewReader(text))
-	for {
-		if _, err := d.Token(); errors.Is(err, io.EOF) {
-			return
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// TestPlotOfLittle: nothing, a single point and only failures can be drawn.
-func TestPlotOfLittle(t *testing.T) {
-	for name, results := range map[string][]Result{
-		"nothing":  nil,
-		"a point":  {{File: "a", Tree: "b", Mode: Hot, P50: 1000, P90: 1000, P99: 1000}},
-		"failures": {{File: "a", Tree: "b", Mode: Cold, Errors: 1}},
-		"wide":     {{File: "a", Tree: "b", Mode: Cold, P50: 1, P90: 1e6, P99: 1e12}},
-	} {
-		var b strings.Builder
-		if err := WriteSVG(&b, NewReport(results, Host{})); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		wellFormed(t, b.String())
-		if strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") {
-			t.Errorf("%s: not a number in the drawing", name)
-		}
-	}
 	var b strings.Builder
 	if err := WriteJSON(&b, NewReport(nil, Host{})); err != nil || !strings.Contains(b.String(), `"results": []`) {
 		t.Errorf("JSON of nothing: %s, %v", b.String(), err)
+	}
+}
+
+// TestTableOfSeries: what was varied has a column.
+func TestTableOfSeries(t *testing.T) {
+	row := func(readers, containers int) Result {
+		return Result{File: "f", Readers: readers, Containers: containers}
+	}
+	for _, c := range []struct {
+		results             []Result
+		readers, containers bool
+	}{
+		{nil, false, false},
+		{[]Result{row(2, 7), row(2, 7)}, false, false},
+		{[]Result{row(1, 7), row(2, 7)}, true, false},
+		{[]Result{row(1, 7), row(1, 7), row(1, 8)}, false, true},
+	} {
+		var b strings.Builder
+		if err := WriteTable(&b, c.results); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "READERS") != c.readers || strings.Contains(b.String(), "CONTAINERS") != c.containers {
+			t.Errorf("%v:\n%s", c.results, b.String())
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ type Result struct {
 	Tree    string `json:"tree"`
 	Mode    Mode   `json:"mode"`
 	Readers int    `json:"readers"`
+	// Containers is how many were registered with the server.
+	Containers int `json:"containers"`
 	// Reads is how many reads were timed: right ones, first ones of a turn left
 	// out.
 	Reads uint64 `json:"reads"`
@@ -19,13 +21,18 @@ type Result struct {
 	// ReadsPerSecond is what all readers together would do if they did nothing
 	// else: readers ÷ mean time.
 	ReadsPerSecond float64 `json:"reads_per_s"`
-	// Ratio is P50 ÷ P50 of the kernel's row for the same file and mode; 0
-	// when there is none.
-	Ratio float64 `json:"ratio,omitempty"`
+	// Ratio is P50 ÷ P50 of the kernel's row for the same file, measured in the
+	// same run; 0 when there is none. RatioNull and RatioLXCFS are the same for
+	// the null server's row and LXCFS's.
+	Ratio      float64 `json:"ratio,omitempty"`
+	RatioNull  float64 `json:"ratio_null,omitempty"`
+	RatioLXCFS float64 `json:"ratio_lxcfs,omitempty"`
 	// Errors is how many reads failed or had wrong content, FirstError what was
 	// wrong with the first of them.
 	Errors     uint64 `json:"errors"`
 	FirstError string `json:"first_error,omitempty"`
+	// Distribution is how many reads took how long.
+	Distribution Distribution `json:"distribution,omitempty"`
 }
 
 // summarize makes the results of one mode of what its readers learnt.
@@ -49,27 +56,28 @@ func summarize(p Plan, mode Mode, readers []*reader) []Result {
 		if times.sum > 0 {
 			res.ReadsPerSecond = float64(p.Readers) * float64(times.n) / times.sum.Seconds()
 		}
+		res.Distribution = times.distribution()
 		results[i] = res
 	}
 	return results
 }
 
-// addRatios relates each result to the kernel's for the same file and mode.
+// addRatios relates the results of one mode to those of the trees that stand
+// for something.
 func addRatios(results []Result) {
-	type key struct {
-		file string
-		mode Mode
-	}
-	kernel := make(map[key]int64)
+	p50 := make(map[[2]string]int64)
 	for _, r := range results {
-		if r.Tree == KernelTree {
-			kernel[key{r.File, r.Mode}] = r.P50
-		}
+		p50[[2]string{r.File, r.Tree}] = r.P50
 	}
 	for i := range results {
 		r := &results[i]
-		if base := kernel[key{r.File, r.Mode}]; base > 0 {
-			r.Ratio = float64(r.P50) / float64(base)
+		to := func(tree string) float64 {
+			base := p50[[2]string{r.File, tree}]
+			if base == 0 {
+				return 0
+			}
+			return float64(r.P50) / float64(base)
 		}
+		r.Ratio, r.RatioNull, r.RatioLXCFS = to(KernelTree), to(NullTree), to(LXCFSTree)
 	}
 }

@@ -3,11 +3,13 @@
 // Package apart has a measurement of package readbench made in another process,
 // in a container for instance: it turns a Plan into one JSON object that goes to
 // that process' standard input, and the lines of JSON that it answers on its
-// standard output into progress and a readbench.Report.
+// standard output into progress and a readbench.Report. After the report the
+// process waits for the next plan, until its standard input ends.
 //
-//	caller                          process
-//	Plan, as JSON      ──stdin──►   Measure
-//	Follow             ◄──stdout──  {"progress":…} now and then, {"report":…} last
+//	caller                                  process
+//	Remote.Measure   Plan  ──stdin──►       Serve
+//	                       ◄──stdout──      {"progress":…} now and then
+//	                       ◄──stdout──      {"report":…}
 //
 // It neither starts the process nor knows where it runs.
 package apart
@@ -24,9 +26,9 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench"
 )
 
-// maxLine bounds one line of an answer, in bytes; a report of a thousand rows
-// takes a third of it.
-const maxLine = 1 << 20
+// maxLine bounds one line of an answer, in bytes. A row takes 2 KiB, most of it
+// for its distribution.
+const maxLine = 4 << 20
 
 // Plan is a readbench.Plan that can travel.
 type Plan struct {
@@ -73,63 +75,85 @@ type message struct {
 	Report   *readbench.Report   `json:"report,omitempty"`
 }
 
-// Measure is the other process' part: it reads a Plan, carries it out and writes
-// the answer.
-func Measure(ctx context.Context, in io.Reader, out io.Writer) error {
-	var plan Plan
-	if err := json.NewDecoder(in).Decode(&plan); err != nil {
-		return fmt.Errorf("read the plan: %w", err)
-	}
-	lines := json.NewEncoder(out)
-	measured := readbench.Plan{
-		Modes: plan.Modes, Readers: plan.Readers, Duration: plan.Duration,
-		Progress: func(p readbench.Progress) {
+// Serve is the other process' part: it reads plans, carries them out and writes
+// the answers, until there are no more.
+func Serve(ctx context.Context, in io.Reader, out io.Writer) error {
+	plans, answers := json.NewDecoder(in), json.NewEncoder(out)
+	for {
+		var plan Plan
+		err := plans.Decode(&plan)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read the plan: %w", err)
+		}
+		report, err := carryOut(ctx, plan, func(p readbench.Progress) {
 			// A lost line of progress is no reason to stop measuring; whether
 			// anybody listens is found out when the report is written.
-			_ = lines.Encode(message{Progress: &p})
-		},
+			_ = answers.Encode(message{Progress: &p})
+		})
+		if err != nil {
+			return err
+		}
+		if err := answers.Encode(message{Report: &report}); err != nil {
+			return fmt.Errorf("write the report: %w", err)
+		}
 	}
+}
+
+func carryOut(ctx context.Context, plan Plan, progress func(readbench.Progress)) (readbench.Report, error) {
+	measured := readbench.Plan{Modes: plan.Modes, Readers: plan.Readers, Duration: plan.Duration, Progress: progress}
 	for _, r := range plan.Rows {
 		measured.Rows = append(measured.Rows, readbench.Row{File: r.File, Tree: r.Tree, Path: r.Path, Check: r.check()})
 	}
 	results, err := readbench.Measure(ctx, measured)
 	if err != nil {
-		return err
+		return readbench.Report{}, err
 	}
 	host, err := readbench.ReadHost(plan.Proc, time.Now())
 	if err != nil {
-		return err
+		return readbench.Report{}, err
 	}
-	report := readbench.NewReport(results, host)
-	if err := lines.Encode(message{Report: &report}); err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	return nil
+	return readbench.NewReport(results, host), nil
 }
 
 // ErrNoReport says that the process ended without one.
 var ErrNoReport = errors.New("the reader gave no report")
 
-// Follow reads the answer to its end and gives the report. progress, if not nil,
-// is told how far the measurement is.
-func Follow(answer io.Reader, progress func(readbench.Progress)) (readbench.Report, error) {
-	lines := bufio.NewScanner(answer)
-	lines.Buffer(nil, maxLine)
-	report, err := readbench.Report{}, ErrNoReport
-	for lines.Scan() {
+// Remote is the other process as its caller sees it.
+type Remote struct {
+	plans   *json.Encoder
+	answers *bufio.Scanner
+}
+
+// NewRemote talks to a process that runs Serve, by its standard input and output.
+func NewRemote(in io.Writer, out io.Reader) *Remote {
+	r := &Remote{json.NewEncoder(in), bufio.NewScanner(out)}
+	r.answers.Buffer(nil, maxLine)
+	return r
+}
+
+// Measure has a plan carried out. progress, if not nil, is told how far the
+// measurement is. It returns early when the process ends: ErrNoReport.
+func (r *Remote) Measure(p Plan, progress func(readbench.Progress)) (readbench.Report, error) {
+	if err := r.plans.Encode(p); err != nil {
+		return readbench.Report{}, fmt.Errorf("give the reader its plan: %w", err)
+	}
+	for r.answers.Scan() {
 		var m message
-		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
-			return readbench.Report{}, fmt.Errorf("the reader said %.80q: %w", lines.Text(), err)
+		if err := json.Unmarshal(r.answers.Bytes(), &m); err != nil {
+			return readbench.Report{}, fmt.Errorf("the reader said %.80q: %w", r.answers.Text(), err)
 		}
 		if m.Report != nil {
-			report, err = *m.Report, nil
+			return *m.Report, nil
 		}
 		if m.Progress != nil && progress != nil {
 			progress(*m.Progress)
 		}
 	}
-	if lines.Err() != nil {
-		return readbench.Report{}, fmt.Errorf("the reader's answer: %w", lines.Err())
+	if r.answers.Err() != nil {
+		return readbench.Report{}, fmt.Errorf("the reader's answer: %w", r.answers.Err())
 	}
-	return report, err
+	return readbench.Report{}, ErrNoReport
 }
