@@ -3,6 +3,7 @@
 package cgroupread
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync/atomic"
@@ -12,32 +13,24 @@ import (
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
 
-// Cgroup is an open handle on one container's cgroup: it reads limits and usage
-// of the cgroup and its ancestors, and notices when it is deleted. Its methods
-// may be called at the same time. It holds one descriptor for each hierarchy in
-// use: one on v2, up to four on v1, and up to three more once CPU time, I/O and
-// pressure were asked for.
+// Cgroup is a handle on one container's cgroup: it reads limits and usage of the
+// cgroup and its ancestors, and notices when it is deleted. Its methods may be
+// called at the same time. It takes less than 1 KiB of memory, and has files open
+// only while it is among those read most recently (see [Descriptors]).
 type Cgroup struct {
-	paths  Paths
-	passes *branch.Pool
+	paths Paths
 
 	// Branches by purpose, nil where no hierarchy has the controller. They are
 	// the same one where the hierarchy is the same.
 	memory, cpu, cpuset, hugetlb *branch.Branch
-	branches                     []*branch.Branch // each of them once
-
-	cpuacct late // v1's, or cgroup2
-	io      late // v1's blkio, or cgroup2's io
-	unified late // cgroup2, where the container has a cgroup of its own in it
+	cpuacct                      *branch.Branch // v1's, or cgroup2
+	io                           *branch.Branch // v1's blkio, or cgroup2's io
+	unified                      *branch.Branch // cgroup2, where the container has a cgroup of its own in it
 
 	// What seldom changes isn't parsed again for each read.
 	cpus, mems atomic.Pointer[parsedList]
 	hugePages  atomic.Pointer[[]cgroupfile.HugePages]
 
-	// users counts the reads that run, plus one until Close. The last one
-	// closes the descriptors, so that none is closed, and its number reused,
-	// under a read.
-	users  atomic.Int64
 	closed atomic.Bool
 }
 
@@ -45,8 +38,15 @@ type Cgroup struct {
 // deleted, [ErrOutside] if it isn't below what is mounted. A controller that no
 // hierarchy has isn't an error: its chain is empty.
 func (l *Layout) Open(p Paths) (*Cgroup, error) {
-	c := &Cgroup{paths: p, passes: &l.passes}
-	c.users.Store(1)
+	c := &Cgroup{paths: p}
+	if err := c.open(l); err != nil {
+		_ = c.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cgroup) open(l *Layout) error {
 	opened := make(map[*Hierarchy]*branch.Branch)
 	for _, use := range []struct {
 		controller string
@@ -59,29 +59,26 @@ func (l *Layout) Open(p Paths) (*Cgroup, error) {
 			continue
 		}
 		if opened[h] == nil {
-			path, ok := h.path(p)
+			path, ok := h.path(c.paths)
 			if !ok {
 				// Paths made on another host, or of a part of the hierarchies.
-				_ = c.Close()
-				return nil, fmt.Errorf("open cgroup: %s: it has no path in the hierarchy of %s: %w", p, use.controller, ErrNoController)
+				return fmt.Errorf("open cgroup: %s: it has no path in the hierarchy of %s: %w", c.paths, use.controller, ErrNoController)
 			}
 			b, err := h.open(path)
 			if err != nil {
-				_ = c.Close()
-				return nil, err
+				return err
 			}
 			opened[h] = b
-			c.branches = append(c.branches, b)
 		}
 		*use.branch = opened[h]
 	}
 	if err := c.cutMemory(); err != nil {
-		_ = c.Close()
-		return nil, err
+		return err
 	}
-	own := l.ownUnified(p)
+	// Few files are made from these, and a container may lack them.
+	own := l.ownUnified(c.paths)
 	for _, use := range []struct {
-		late       *late
+		branch     **branch.Branch
 		candidates []*Hierarchy
 	}{
 		{&c.cpuacct, []*Hierarchy{l.find("cpuacct"), own}},
@@ -93,12 +90,25 @@ func (l *Layout) Open(p Paths) (*Cgroup, error) {
 			continue
 		}
 		h := use.candidates[i]
-		if path, ok := h.path(p); ok {
-			use.late.h, use.late.path = h, path
-			use.late.opened.Store(opened[h])
+		path, ok := h.path(c.paths)
+		if !ok {
+			continue
 		}
+		if opened[h] == nil {
+			b, err := h.open(path)
+			switch {
+			case errors.Is(err, ErrOutside):
+				continue // not to be seen here, as if there were none
+			case errors.Is(err, ErrGone):
+				b = h.tree.Gone(path)
+			case err != nil:
+				return err
+			}
+			opened[h] = b
+		}
+		*use.branch = opened[h]
 	}
-	return c, nil
+	return nil
 }
 
 // ownUnified is cgroup2 if the container has a cgroup of its own there, else nil.
@@ -134,37 +144,31 @@ func (c *Cgroup) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
-	return c.release()
-}
-
-// acquire keeps the descriptors open until release.
-func (c *Cgroup) acquire() error {
-	for {
-		n := c.users.Load()
-		if n == 0 || c.closed.Load() {
-			return fmt.Errorf("read cgroup: %s: %w", c.paths, ErrClosed)
-		}
-		if c.users.CompareAndSwap(n, n+1) {
-			return nil
-		}
-	}
-}
-
-func (c *Cgroup) release() error {
-	if c.users.Add(-1) > 0 {
-		return nil
-	}
-	all := c.branches
-	for _, l := range []*late{&c.cpuacct, &c.io, &c.unified} {
-		if b := l.opened.Load(); b != nil && !slices.Contains(all, b) {
-			all = append(all, b)
-		}
-	}
 	var first error
-	for _, b := range all {
+	for _, b := range c.branches() {
 		if err := b.Close(); err != nil && first == nil {
 			first = err
 		}
 	}
 	return first
+}
+
+// branches are all of them, each once.
+func (c *Cgroup) branches() []*branch.Branch {
+	var all []*branch.Branch
+	for _, b := range []*branch.Branch{c.memory, c.cpu, c.cpuset, c.hugetlb, c.cpuacct, c.io, c.unified} {
+		if b != nil && !slices.Contains(all, b) {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// checkOpen is ErrClosed after Close. A read that has begun ends well: what it
+// reads stays open as long.
+func (c *Cgroup) checkOpen() error {
+	if c.closed.Load() {
+		return fmt.Errorf("read cgroup: %s: %w", c.paths, ErrClosed)
+	}
+	return nil
 }

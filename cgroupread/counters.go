@@ -17,12 +17,12 @@ import (
 // kept in dst's memory and used again. None for the root cgroup.
 func (r Reader) MemoryCounters(dst []limits.Counter) ([]limits.Counter, error) {
 	b := r.c.memory
-	if b == nil || len(b.Levels) == 0 {
+	if b == nil || b.Levels() == 0 {
 		return dst, nil
 	}
-	l, start := &b.Levels[0], len(dst)
+	l, start := b.Level(0), len(dst)
 	err := r.read(b, func(p *branch.Pass) {
-		if b.Unified {
+		if b.Unified() {
 			dst = counters(p, dst, l, "memory.stat", "")
 			dst = counters(p, dst, l, "memory.events", "")
 			return
@@ -58,17 +58,17 @@ func counters(p *branch.Pass, dst []limits.Counter, l *branch.Level, name, prefi
 // appends it to dst in the kernel's order. None for the root cgroup.
 func (r Reader) NodeMemory(dst []limits.NodeMemory) ([]limits.NodeMemory, error) {
 	b := r.c.memory
-	if b == nil || len(b.Levels) == 0 {
+	if b == nil || b.Levels() == 0 {
 		return dst, nil
 	}
-	l, start := &b.Levels[0], len(dst)
+	l, start := b.Level(0), len(dst)
 	err := r.read(b, func(p *branch.Pass) {
 		text := p.Text(l, "memory.numa_stat")
 		if text == nil {
 			return
 		}
 		var err error
-		if b.Unified {
+		if b.Unified() {
 			dst, err = cgroupfile.ParseNumaStat(dst, text)
 		} else {
 			dst, err = cgroupfile.ParseNumaStatV1(dst, text, uint64(os.Getpagesize()))

@@ -26,8 +26,8 @@ func (r Reader) CPUInto(chain *limits.CPUChain) error {
 	*chain = limits.CPUChain{Levels: chain.Levels[:0]}
 	if b := r.c.cpu; b != nil {
 		err := r.read(b, func(p *branch.Pass) {
-			for i := range b.Levels {
-				l := &b.Levels[i]
+			for i := range b.Levels() {
+				l := b.Level(i)
 				chain.Levels = append(chain.Levels, limits.CPU{Path: l.Path, Quota: quota(p, l)})
 			}
 		})
@@ -47,17 +47,14 @@ func (r Reader) CPUInto(chain *limits.CPUChain) error {
 // container's own in cgroup2 tells. Throttled is read of levels with a quota.
 func (r Reader) CPUTime(dst *limits.CPUTime) error {
 	*dst = limits.CPUTime{PerCPU: dst.PerCPU[:0], Chain: limits.CPUChain{Levels: dst.Chain.Levels[:0]}}
-	usage, err := r.branch(&r.c.cpuacct)
-	if err != nil {
-		return err
-	}
-	oneFile := usage != nil && usage == r.c.cpu && usage.Unified // cpu.stat has both
-	if usage != nil && len(usage.Levels) > 0 && !oneFile {
+	usage := r.c.cpuacct
+	oneFile := usage != nil && usage == r.c.cpu && usage.Unified() // cpu.stat has both
+	if usage != nil && usage.Levels() > 0 && !oneFile {
 		err := r.read(usage, func(p *branch.Pass) {
-			if usage.Unified {
-				setUsage(dst, cpuStat(p, &usage.Levels[0]))
+			if usage.Unified() {
+				setUsage(dst, cpuStat(p, usage.Level(0)))
 			} else {
-				cpuacct(p, &usage.Levels[0], dst)
+				cpuacct(p, usage.Level(0), dst)
 			}
 		})
 		if err != nil {
@@ -66,8 +63,8 @@ func (r Reader) CPUTime(dst *limits.CPUTime) error {
 	}
 	if b := r.c.cpu; b != nil {
 		err := r.read(b, func(p *branch.Pass) {
-			for i := range b.Levels {
-				l := &b.Levels[i]
+			for i := range b.Levels() {
+				l := b.Level(i)
 				level := limits.CPU{Path: l.Path, Quota: quota(p, l)}
 				if i == 0 && oneFile || level.Quota.Limited() {
 					stat := cpuStat(p, l)

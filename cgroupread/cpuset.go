@@ -40,17 +40,17 @@ func (r Reader) effective(v2, v1 string, known *atomic.Pointer[parsedList]) (set
 		return cpulist.Set{}, false, nil
 	}
 	name := v1
-	if b.Unified {
+	if b.Unified() {
 		name = v2
 	}
 	err = r.read(b, func(p *branch.Pass) {
-		for i := range b.Levels {
-			if set, ok = list(p, &b.Levels[i], name, known); ok {
+		for i := range b.Levels() {
+			if set, ok = list(p, b.Level(i), name, known); ok {
 				return
 			}
 		}
-		if b.Root != nil {
-			set, ok = list(p, b.Root, name, known)
+		if root := b.Root(); root != nil {
+			set, ok = list(p, root, name, known)
 		}
 	})
 	if err != nil {

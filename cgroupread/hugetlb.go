@@ -15,7 +15,7 @@ import (
 // where the controller isn't on for any of them.
 func (r Reader) Hugetlb() (limits.HugetlbChain, error) {
 	b := r.c.hugetlb
-	if b == nil || len(b.Levels) == 0 {
+	if b == nil || b.Levels() == 0 {
 		return nil, nil
 	}
 	var chain limits.HugetlbChain
@@ -23,16 +23,16 @@ func (r Reader) Hugetlb() (limits.HugetlbChain, error) {
 		// Levels without the controller are below those with it, so the one
 		// below the root tells for all. The container's is asked first because
 		// only its files tell that it is gone.
-		top := &b.Levels[len(b.Levels)-1]
-		if b.Unified && !hasController(p, &b.Levels[0], "hugetlb") && !hasController(p, top, "hugetlb") {
+		top := b.Level(b.Levels() - 1)
+		if b.Unified() && !hasController(p, b.Level(0), "hugetlb") && !hasController(p, top, "hugetlb") {
 			return
 		}
 		sizes := r.c.hugePageSizes(p, top)
 		if len(sizes) == 0 {
 			return
 		}
-		for i := range b.Levels {
-			chain = append(chain, hugetlb(p, &b.Levels[i], sizes))
+		for i := range b.Levels() {
+			chain = append(chain, hugetlb(p, b.Level(i), sizes))
 		}
 	})
 	if err != nil {

@@ -3,11 +3,11 @@
 package cgroupread
 
 // Inode is the inode number of the cgroup's directory, in the first hierarchy that
-// the handle has open: another one for a cgroup made anew under an old name. 0
+// the handle knows: another one for a cgroup made anew under an old name. 0
 // where no controller that views need has a hierarchy.
 func (c *Cgroup) Inode() uint64 {
-	if len(c.branches) == 0 {
-		return 0
+	for _, b := range c.branches() {
+		return b.Inode()
 	}
-	return c.branches[0].Inode()
+	return 0
 }

@@ -16,14 +16,14 @@ import (
 // keep them only for devices that some throttle rule names; an older kernel
 // without a device in them had no I/O to count.
 func (r Reader) IO(dst []limits.DeviceIO) (devices []limits.DeviceIO, counted bool, err error) {
-	b, err := r.branch(&r.c.io)
-	if err != nil || b == nil || len(b.Levels) == 0 {
-		return dst, false, err
+	b := r.c.io
+	if b == nil || b.Levels() == 0 {
+		return dst, false, nil
 	}
-	l := &b.Levels[0]
+	l := b.Level(0)
 	devices = dst[len(dst):] // v1's two files meet in what this read found
 	err = r.read(b, func(p *branch.Pass) {
-		if !b.Unified {
+		if !b.Unified() {
 			devices = blkio(p, devices, l)
 			counted = len(devices) > 0
 			return

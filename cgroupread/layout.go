@@ -51,15 +51,17 @@ type Hierarchy struct {
 	// TrueRoot says that Root is the hierarchy's own root, which limits nothing.
 	// Otherwise it is a level of every chain.
 	TrueRoot bool
+
+	tree *branch.Tree
 }
 
 // Layout says where each hierarchy is mounted. It doesn't change; make a new
 // one when mounts have changed.
 type Layout struct {
 	mode    Mode
-	v1      []*Hierarchy // in the order of /proc/self/cgroup
-	unified *Hierarchy   // nil if cgroup2 isn't mounted
-	passes  branch.Pool  // shared by all handles
+	v1      []*Hierarchy  // in the order of /proc/self/cgroup
+	unified *Hierarchy    // nil if cgroup2 isn't mounted
+	cache   *branch.Cache // shared by all handles
 }
 
 // Detect finds the hierarchies that the calling process sees, from
@@ -70,7 +72,7 @@ type Layout struct {
 // /sys/fs/cgroup, once per process, and it looks for the hybrid cgroup2 at one
 // fixed place. mountinfo also knows mounts elsewhere and what part of a
 // hierarchy they show. A test compares both on the real host.
-func Detect(procRoot string) (*Layout, error) {
+func Detect(procRoot string, options ...Option) (*Layout, error) {
 	cgroupFile := filepath.Join(procRoot, "self/cgroup")
 	cgroupText, err := os.ReadFile(cgroupFile)
 	if err != nil {
@@ -89,8 +91,14 @@ func Detect(procRoot string) (*Layout, error) {
 	if err != nil {
 		return nil, fmt.Errorf("detect cgroups: %s: %w", mountFile, err)
 	}
+	settings := settings{descriptors: defaultDescriptors()}
+	for _, option := range options {
+		option(&settings)
+	}
+	l.cache = branch.NewCache(settings.descriptors)
 	for _, h := range l.hierarchies() {
 		h.probe()
+		h.tree = l.cache.Tree(h.Mountpoint, h.Root, h.Unified, h.TrueRoot)
 	}
 	return l, nil
 }
@@ -298,16 +306,10 @@ func (l *Layout) find(controller string) *Hierarchy {
 
 // open opens the branch of a path.
 func (h *Hierarchy) open(path string) (*branch.Branch, error) {
-	dir, err := h.dir(path)
-	if err != nil {
+	if _, err := h.dir(path); err != nil {
 		return nil, err
 	}
-	levels := []string{path}
-	for path != h.Root {
-		path = parent(path)
-		levels = append(levels, path)
-	}
-	return branch.Open(dir, h.Unified, levels, h.TrueRoot)
+	return h.tree.Open(path)
 }
 
 // dir is the directory of a path in the hierarchy.

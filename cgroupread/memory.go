@@ -19,13 +19,13 @@ func (r Reader) AppendMemory(dst limits.MemoryChain) (limits.MemoryChain, error)
 	}
 	start := len(dst)
 	err := r.read(b, func(p *branch.Pass) {
-		for i := range b.Levels {
-			dst = append(dst, limits.Memory{Path: b.Levels[i].Path})
+		for i := range b.Levels() {
+			dst = append(dst, limits.Memory{Path: b.Level(i).Path})
 			m := &dst[len(dst)-1]
-			if b.Unified {
-				memoryV2(p, &b.Levels[i], m)
+			if b.Unified() {
+				memoryV2(p, b.Level(i), m)
 			} else {
-				memoryV1(p, &b.Levels[i], m)
+				memoryV1(p, b.Level(i), m)
 			}
 		}
 	})
@@ -91,12 +91,12 @@ func usage(p *branch.Pass, l *branch.Level, name string) uint64 {
 // so looking once is enough.
 func (c *Cgroup) cutMemory() error {
 	b := c.memory
-	if b == nil || b.Unified {
+	if b == nil || b.Unified() {
 		return nil
 	}
-	return c.Reader(nil).read(b, func(p *branch.Pass) {
-		for i := 1; i < len(b.Levels); i++ {
-			text := p.Text(&b.Levels[i], "memory.use_hierarchy")
+	return b.Once(func(p *branch.Pass) {
+		for i := 1; i < b.Levels(); i++ {
+			text := p.Text(b.Level(i), "memory.use_hierarchy")
 			if len(text) > 0 && text[0] == '0' {
 				b.Cut(i)
 				return

@@ -12,12 +12,15 @@ import "github.com/procfs-shim/procfs-shim/cgroupread/branch"
 // The walk isn't atomic: a thread that is moved meanwhile can be there twice, or
 // not at all, and may have ended by now.
 func (r Reader) Tasks(dst []int, most int) (tids []int, complete bool, err error) {
-	b, err := r.taskBranch()
-	if err != nil || b == nil {
-		return dst, err == nil, err
+	b := r.c.taskBranch()
+	if b == nil {
+		return dst, true, nil
+	}
+	if err := r.c.checkOpen(); err != nil {
+		return dst, false, err
 	}
 	start := len(dst)
-	err = r.read(b, func(p *branch.Pass) {
+	err = b.Once(func(p *branch.Pass) {
 		dst, complete = p.Threads(dst, most)
 	})
 	if err != nil {
@@ -26,16 +29,13 @@ func (r Reader) Tasks(dst []int, most int) (tids []int, complete bool, err error
 	return dst, complete, nil
 }
 
-// taskBranch is the first hierarchy in which the container has a cgroup.
-func (r Reader) taskBranch() (*branch.Branch, error) {
-	for _, b := range r.c.branches {
-		if len(b.Levels) > 0 {
-			return b, nil
+// taskBranch is that of the first hierarchy in which the container has a cgroup,
+// or nil.
+func (c *Cgroup) taskBranch() *branch.Branch {
+	for _, b := range c.branches() {
+		if b.Levels() > 0 {
+			return b
 		}
 	}
-	b, err := r.branch(&r.c.unified)
-	if err != nil || b == nil || len(b.Levels) == 0 {
-		return nil, err
-	}
-	return b, nil
+	return nil
 }

@@ -26,31 +26,29 @@ func (r Reader) Pressure(dst []byte, kind string) (text []byte, ok bool, err err
 	default:
 		return dst, false, fmt.Errorf("cgroup pressure: %q: %w", kind, errNotKind)
 	}
-	b, err := r.branch(&r.c.unified)
-	if err != nil {
-		return dst, false, err
-	}
-	return r.copyText(dst, b, name)
+	return r.copyText(dst, r.c.unified, name, (*branch.Pass).Text)
 }
 
 // Slabinfo appends to dst the text of the container's memory.kmem.slabinfo. Only
 // v1 has the file, and from Linux 5.9 on it is empty: ok is false then.
 func (r Reader) Slabinfo(dst []byte) (text []byte, ok bool, err error) {
 	b := r.c.memory
-	if b == nil || b.Unified {
+	if b == nil || b.Unified() {
 		return dst, false, nil
 	}
-	return r.copyText(dst, b, "memory.kmem.slabinfo")
+	return r.copyText(dst, b, "memory.kmem.slabinfo", (*branch.Pass).Long)
 }
 
 // copyText appends the text of level 0's file, if it has any.
-func (r Reader) copyText(dst []byte, b *branch.Branch, name string) (text []byte, ok bool, err error) {
-	if b == nil || len(b.Levels) == 0 {
+func (r Reader) copyText(
+	dst []byte, b *branch.Branch, name string, read func(*branch.Pass, *branch.Level, string) []byte,
+) (text []byte, ok bool, err error) {
+	if b == nil || b.Levels() == 0 {
 		return dst, false, nil
 	}
 	start := len(dst)
 	err = r.read(b, func(p *branch.Pass) {
-		dst = append(dst, p.Long(&b.Levels[0], name)...)
+		dst = append(dst, read(p, b.Level(0), name)...)
 	})
 	return dst, len(dst) > start, err
 }

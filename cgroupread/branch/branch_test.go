@@ -34,7 +34,7 @@ func tree(t *testing.T, files map[string]string) string {
 
 func openTree(t *testing.T, dir string, unified bool) *Branch {
 	t.Helper()
-	b, err := Open(dir, unified, []string{"/a"}, false)
+	b, err := NewCache(10).Tree(filepath.Dir(dir), "/", unified, true).Open("/" + filepath.Base(dir))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,8 +48,7 @@ func openTree(t *testing.T, dir string, unified bool) *Branch {
 
 // threads reads level 0's threads, sorted.
 func threads(b *Branch, most int) (tids []int, complete bool, err error) {
-	var pool Pool
-	err = pool.Read(b, nil, func(p *Pass) { tids, complete = p.Threads(nil, most) })
+	err = b.Once(func(p *Pass) { tids, complete = p.Threads(nil, most) })
 	slices.Sort(tids)
 	return tids, complete, err
 }
@@ -161,23 +160,23 @@ func TestThreadsBounds(t *testing.T) {
 func TestThreadsErrors(t *testing.T) {
 	b := openTree(t, tree(t, map[string]string{"tasks": "1\n", "a/tasks": "2\nx\n"}), false)
 	var pe *cgroupfile.ParseError
-	if tids, complete, err := threads(b, 10); !errors.As(err, &pe) || complete || pe.Path != filepath.Join(b.dir, "a/tasks") || pe.Line != 2 {
+	if tids, complete, err := threads(b, 10); !errors.As(err, &pe) || complete || pe.Path != filepath.Join(b.own.dir(), "a/tasks") || pe.Line != 2 {
 		t.Errorf("no number: %v, %v, %v", tids, complete, err)
 	}
 	b = openTree(t, tree(t, map[string]string{"tasks/x": "", "a/tasks": "2\n"}), false)
-	if _, complete, err := threads(b, 10); !errors.Is(err, unix.EISDIR) || complete || !strings.Contains(err.Error(), b.dir+"/tasks") {
+	if _, complete, err := threads(b, 10); !errors.Is(err, unix.EISDIR) || complete || !strings.Contains(err.Error(), b.own.dir()+"/tasks") {
 		t.Errorf("a directory: %v, %v", complete, err)
 	}
 	// A cgroup that isn't there any more.
 	dir := tree(t, map[string]string{"x/tasks": "1\n"})
 	b = openTree(t, filepath.Join(dir, "x"), false)
-	if err := os.RemoveAll(b.dir); err != nil {
+	if err := os.RemoveAll(b.own.dir()); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := threads(b, 10); !errors.Is(err, ErrGone) {
 		t.Errorf("removed: %v, want ErrGone", err)
 	}
-	if _, err := Open(b.dir, false, []string{"/x"}, false); !errors.Is(err, ErrGone) {
+	if _, err := b.own.tree.Open("/x"); !errors.Is(err, ErrGone) {
 		t.Errorf("Open: %v, want ErrGone", err)
 	}
 }
@@ -186,25 +185,27 @@ func TestThreadsErrors(t *testing.T) {
 func TestLevels(t *testing.T) {
 	dir := tree(t, map[string]string{"f": "root", "b/f": "one", "b/c/f": "zero"})
 	for _, trueRoot := range []bool{true, false} {
-		b, err := Open(filepath.Join(dir, "b/c"), true, []string{"/b/c", "/b", "/"}, trueRoot)
+		b, err := NewCache(10).Tree(dir, "/", true, trueRoot).Open("/b/c")
 		if err != nil {
 			t.Fatal(err)
 		}
-		levels := b.Levels
-		if trueRoot {
-			if len(levels) != 2 || b.Root == nil {
-				t.Fatalf("%+v", b)
-			}
-			levels = append(slices.Clone(levels), *b.Root)
+		var levels []*Level
+		for i := range b.Levels() {
+			levels = append(levels, b.Level(i))
 		}
-		var pool Pool
+		if trueRoot != (b.Root() != nil) || trueRoot != (len(levels) == 2) {
+			t.Fatalf("%d levels, root %v", len(levels), b.Root())
+		}
+		if trueRoot {
+			levels = append(levels, b.Root())
+		}
 		var record Record
 		var got []string
-		err = pool.Read(b, &record, func(p *Pass) {
+		err = b.Read(&record, func(p *Pass) {
 			for i := range levels {
-				got = append(got, string(p.Text(&levels[i], "f")))
+				got = append(got, string(p.Text(levels[i], "f")))
 			}
-			if p.Text(&levels[1], "g") != nil {
+			if p.Text(levels[1], "g") != nil {
 				t.Error("a file that isn't there has a text")
 			}
 		})
@@ -225,11 +226,10 @@ func TestLevels(t *testing.T) {
 // A record doesn't keep what one large file took.
 func TestRecordShrinks(t *testing.T) {
 	b := openTree(t, tree(t, map[string]string{"f": strings.Repeat("x", 500<<10), "g": "y"}), true)
-	var pool Pool
 	var record Record
 	for _, name := range []string{"f", "g"} {
 		record.Reset()
-		if err := pool.Read(b, &record, func(p *Pass) { p.Text(&b.Levels[0], name) }); err != nil {
+		if err := b.Read(&record, func(p *Pass) { p.Text(b.Level(0), name) }); err != nil {
 			t.Fatal(err)
 		}
 	}

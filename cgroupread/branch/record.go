@@ -15,7 +15,6 @@ type Record struct {
 // recorded is one file. Its path is only put together when somebody asks, from
 // what outlives the cgroup.
 type recorded struct {
-	b          *Branch
 	l          *Level
 	name       string
 	start, end int // in Record.text
@@ -26,7 +25,7 @@ type recorded struct {
 // what a read of all files needs.
 func (r *Record) Reset() {
 	const most = 256 << 10
-	clear(r.files) // which hold on to branches
+	clear(r.files) // which hold on to levels
 	r.files = r.files[:0]
 	r.text = r.text[:0]
 	if cap(r.text) > most {
@@ -44,7 +43,7 @@ func (r *Record) Each(f func(path string, text []byte)) {
 		if file.there {
 			text = r.text[file.start:file.end:file.end]
 		}
-		f(file.b.file(file.l, file.name), text)
+		f(file.l.file(file.name), text)
 	}
 }
 
@@ -53,11 +52,11 @@ func (r *Record) Size() int { return cap(r.text) }
 
 // add notes a file; a nil text says that it wasn't there. A nil record takes
 // nothing.
-func (r *Record) add(b *Branch, l *Level, name string, text []byte) {
+func (r *Record) add(l *Level, name string, text []byte) {
 	if r == nil {
 		return
 	}
 	start := len(r.text)
 	r.text = append(r.text, text...)
-	r.files = append(r.files, recorded{b, l, name, start, len(r.text), text != nil})
+	r.files = append(r.files, recorded{l, name, start, len(r.text), text != nil})
 }

@@ -54,10 +54,10 @@ func (p *Pass) Threads(dst []int, most int) (tids []int, complete bool) {
 // threads appends the TIDs of one cgroup.
 func (p *Pass) threads(dst []int, dir string, most int) (tids []int, complete bool) {
 	name := "tasks"
-	if p.b.Unified {
+	if p.b.Unified() {
 		name = "cgroup.threads"
 	}
-	text, err := p.load(dir, name, true)
+	text, err := p.loadBelow(dir + name)
 	switch {
 	case isMissing(err):
 		p.missed = true
@@ -67,19 +67,30 @@ func (p *Pass) threads(dst []int, dir string, most int) (tids []int, complete bo
 	case errors.Is(err, errTooLong):
 		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	case err != nil:
-		p.err = fmt.Errorf("read cgroup: %s/%s%s: %w", p.b.dir, dir, name, err)
+		p.err = fmt.Errorf("read cgroup: %s/%s%s: %w", p.b.own.dir(), dir, name, err)
 		return dst, false
 	}
 	dst, whole, parseErr := cgroupfile.ParseTIDs(dst, text, most)
 	if parseErr != nil && p.err == nil {
-		p.err = cgroupfile.AtPath(parseErr, p.b.dir+"/"+dir+name)
+		p.err = cgroupfile.AtPath(parseErr, p.b.own.dir()+"/"+dir+name)
 	}
 	return dst, whole && err == nil
 }
 
+// loadBelow reads a file that may lie deeper than level 0, and that isn't kept
+// open: nobody says when those cgroups end.
+func (p *Pass) loadBelow(name string) ([]byte, error) {
+	fd, err := p.openBelow(p.b.own, name, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOCTTY)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = unix.Close(fd) }()
+	return p.contents(fd, true)
+}
+
 // children appends a cgroup's children to the queue.
 func (p *Pass) children(queue []byte, dir string) (longer []byte, complete bool) {
-	fd, err := p.openat(dir, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
+	fd, err := p.openBelow(p.b.own, dir+".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC)
 	if isMissing(err) {
 		p.missed = true
 		return queue, true
@@ -95,7 +106,7 @@ func (p *Pass) children(queue []byte, dir string) (longer []byte, complete bool)
 		_ = unix.Close(fd)
 		return queue, true
 	}
-	list := os.NewFile(uintptr(fd), p.b.dir+"/"+dir)
+	list := os.NewFile(uintptr(fd), p.b.own.dir()+"/"+dir)
 	defer func() { _ = list.Close() }()
 	for {
 		entries, err := list.ReadDir(256)
@@ -121,7 +132,7 @@ func (p *Pass) children(queue []byte, dir string) (longer []byte, complete bool)
 // none, but what lies there isn't counted.
 func (p *Pass) failDir(dir string, err error) (complete bool) {
 	if p.err == nil && !errors.Is(err, unix.ENAMETOOLONG) {
-		p.err = fmt.Errorf("list cgroups: %s/%s: %w", p.b.dir, dir, err)
+		p.err = fmt.Errorf("list cgroups: %s/%s: %w", p.b.own.dir(), dir, err)
 	}
 	return false
 }
