@@ -3,12 +3,19 @@
 package formats
 
 import (
+	"sync"
+
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
-// Files returns the table, in the order of the documentation. A later entry may
-// match what an earlier one does: the first counts.
-func Files() []File {
+// Files returns the table, in the order of the documentation, which must not be
+// changed. A later entry may match what an earlier one does: the first counts.
+func Files() []File { return files() }
+
+// files makes the table when it is first needed: most runs of the program never do.
+//
+//nolint:gochecknoglobals // a constant table
+var files = sync.OnceValue(func() []File {
 	return []File{
 		cpuinfo(), online(), offline(), stat(), uptime(), loadavg(),
 		meminfo(), swaps(), vmstat(), diskstats(), slabinfo(),
@@ -17,12 +24,13 @@ func Files() []File {
 		nodeMeminfo(), nodeNumastat(), nodeCPUs("cpulist"), nodeCPUs("cpumap"), nodeDistance(),
 		passed("sys/devices/system/node/possible"), passed("sys/devices/system/cpu/*"),
 	}
-}
+})
 
 // Terms returns what fields are made from that isn't shown itself.
 func Terms() []Term {
 	return []Term{
 		{"usage", "of a level of the chain, the largest of memory.current, Σ of the LRU lists, Σ of the kinds of memory, for these files lag one another", usage()},
+		{"left", "what MemTotal − MemFree leaves for a kind of memory; where usage is above the limit, in the order in which the kernel would reclaim: cache goes first, unreclaimable slab last", left()},
 		{"busy", "what the container ran for: v2's usage_usec, v1's usage of each CPU; parted as user ÷ (user + system); beyond wall time it is carried over", busy()},
 		{"refused", "what the quota with the smallest quota ÷ period of the chain refused; of the container's own quota at most what the periods that it filled had to spare", refused()},
 		{"room", "what is left on each shown node, of MemTotal parted as the host's nodes have it, by the kinds of memory parted before", room()},

@@ -70,11 +70,8 @@ func neverSeen() map[string]string {
 		"proc/vmstat workingset_refault": old, "proc/vmstat workingset_activate": old, "proc/vmstat workingset_restore": old,
 		"proc/vmstat numa_task_migrated":                              old,
 		"proc/vmstat numa_task_swapped":                               old,
-		"sys/devices/system/cpu/offline offline":                      "all possible CPUs are online, and the file has an empty line",
 		"sys/devices/system/node/has_normal_memory has_normal_memory": "it isn't captured",
 		"sys/devices/system/node/node#/meminfo *":                     old,
-		"proc/pressure/irq some avg10":                                "irq has no such line", "proc/pressure/irq some avg60": "irq has no such line",
-		"proc/pressure/irq some avg300": "irq has no such line", "proc/pressure/irq some total": "irq has no such line",
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 // match says whether a name fits a pattern, in which # is one digit or more and *
 // one character or more.
 func match(pattern, name string) bool {
+	if pattern == name {
+		return true // also where a name has a # of its own
+	}
 	for i := range len(pattern) {
 		switch pattern[i] {
 		case '#':
@@ -21,7 +24,7 @@ func match(pattern, name string) bool {
 			return false
 		}
 	}
-	return len(pattern) == len(name)
+	return false // which is shorter than name
 }
 
 // matchMore says whether name begins with one character or more that is fits, and

@@ -61,7 +61,7 @@ func offline() File {
 func cpuinfo() File {
 	visible := shown(onlineField)
 	packages := []Input{
-		host("proc/cpuinfo cpu# physical id"), host("proc/cpuinfo cpu# core id"),
+		host("proc/cpuinfo cpu# processor"), host("proc/cpuinfo cpu# cpu number"), host("proc/cpuinfo cpu# physical id"),
 		host("proc/cpuinfo cpu# book id"), host("proc/cpuinfo cpu# drawer id"), visible,
 	}
 	rank := contiguous("the CPU's rank among those shown", visible)
@@ -76,13 +76,19 @@ func cpuinfo() File {
 			},
 			{
 				Field: "cpu# cpu cores", Kind: Computed, Formula: "distinct core ids among the visible CPUs of the package; the host's where all of it are visible",
-				Inputs: append([]Input{host("proc/cpuinfo cpu# cpu cores")}, packages...),
+				Inputs: append([]Input{host("proc/cpuinfo cpu# cpu cores"), host("proc/cpuinfo cpu# core id")}, packages...),
 			},
 			{
 				Field: "# processors", Kind: Computed, Formula: "visible CPUs (s390); the host's where all are visible",
 				Inputs: []Input{host("proc/cpuinfo # processors"), visible},
 			},
-			hostRow("cpu# *", "the host's, at most 1 s old"),
+			{
+				Field: "cpu# *", Kind: Host, Formula: "the host's, at most 1 s old",
+				With: []Variant{{
+					Policy: rank.Policy, In: rank.In, Kind: Host, Formula: "the host's of the CPU that has this rank",
+					Inputs: []Input{host("proc/cpuinfo cpu# *"), visible},
+				}},
+			},
 			hostRow("*", "the host's: text before the first and after the last CPU"),
 		},
 	}
@@ -169,8 +175,8 @@ func uptime() File {
 func loadavg() File {
 	average := func(field, minutes string) Row {
 		return Row{
-			Field: field, Kind: Computed, Inputs: []Input{tasks(), clock()},
-			Formula: "tasks of the container in state R or D, averaged over " + minutes + " as the kernel does, a step each 5 s",
+			Field: field, Kind: Computed, Inputs: []Input{tasks(), clock(), initProcess()},
+			Formula: "tasks of the container in state R or D, averaged over " + minutes + " as the kernel does, a step each 5 s; while nobody read, as if those seen next had been there, since the start of init at the most",
 		}
 	}
 	count := func(field, formula string) Row {
@@ -206,7 +212,11 @@ func pressure(resource string) File {
 		LinesOf: []Input{own(resource+".pressure *", "")},
 		Hosts:   []Case{rootCgroup()},
 	}
-	for _, line := range []string{"some", "full"} {
+	lines := []string{"some", "full"}
+	if resource == "irq" {
+		lines = lines[1:]
+	}
+	for _, line := range lines {
 		for _, key := range []string{"avg10", "avg60", "avg300", "total"} {
 			f.Rows = append(f.Rows, cgroup(line, key, "the same of "+resource+".pressure; 0 where the cgroup has none"))
 		}

@@ -61,17 +61,19 @@ func noSwap() Variant {
 	}
 }
 
-// part is a row that memory.stat has a key for, at most what is used.
+// left is what there is for a kind of memory: usage can be above a limit.
+func left() []Input {
+	return append(of("MemTotal", "MemFree"), ownStat("shmem", "shmem"))
+}
+
+// part is a row that memory.stat has a key for, at most what is left for it.
 func part(field, key, v1 string) Row {
-	return Row{
-		Field: field, Kind: Cgroup, Formula: key + "; at most what MemTotal − MemFree leaves for it",
-		Inputs: append([]Input{ownStat(key, v1)}, of("MemTotal", "MemFree")...),
-	}
+	return Row{Field: field, Kind: Cgroup, Formula: key + ", ≤ left", Inputs: []Input{ownStat(key, v1), term("left")}}
 }
 
 // within is a row that memory.stat has a key for and that is a part of another.
 func within(field, key, v1 string, whole ...string) Row {
-	r := Row{Field: field, Kind: Cgroup, Formula: key + "; at most " + join(whole, " − "), Inputs: []Input{ownStat(key, v1)}}
+	r := Row{Field: field, Kind: Cgroup, Formula: key + ", ≤ " + join(whole, " − "), Inputs: []Input{ownStat(key, v1)}}
 	r.Inputs = append(r.Inputs, of(whole...)...)
 	return r
 }
@@ -93,9 +95,10 @@ func sum(field string, parts ...string) Row {
 
 func meminfo() File {
 	total := []Input{host("proc/meminfo MemTotal"), memoryMax()}
-	hostAvailable := []Input{host("proc/meminfo MemAvailable"), host("proc/meminfo MemFree")}
-	free := append([]Input{memoryMax(), term("usage"), shown("proc/meminfo MemTotal")}, hostAvailable...)
-	available := append([]Input{memoryHigh()}, free...)
+	free := []Input{
+		memoryMax(), term("usage"), shown("proc/meminfo MemTotal"), host("proc/meminfo MemAvailable"), host("proc/meminfo MemFree"),
+	}
+	available := []Input{memoryMax(), memoryHigh(), term("usage"), shown("proc/meminfo MemTotal"), host("proc/meminfo MemAvailable")}
 
 	f := File{Path: meminfoPath, Hosts: []Case{rootCgroup()}}
 	f.Rows = append(
@@ -115,8 +118,8 @@ func meminfo() File {
 		},
 		always("Buffers", "0: no cgroup counts them apart; Cached has them"),
 		Row{
-			Field: "Cached", Kind: Cgroup, Formula: "file; at most what MemTotal − MemFree leaves for it",
-			Inputs: append([]Input{ownStat("file", "cache"), ownStat("shmem", "shmem")}, of("MemTotal", "MemFree")...),
+			Field: "Cached", Kind: Cgroup, Formula: "file, ≤ left",
+			Inputs: []Input{ownStat("file", "cache"), term("left")},
 		},
 		within("SwapCached", "swapcached", "swapcached", "SwapTotal", "SwapFree", "MemTotal", "MemFree"),
 		sum("Active", "Active(anon)", "Active(file)"),
@@ -136,8 +139,8 @@ func meminfo() File {
 		part("AnonPages", "anon", "rss"),
 		within("Mapped", "file_mapped", "mapped_file", "Cached"),
 		Row{
-			Field: "Shmem", Kind: Cgroup, Formula: "shmem; at most file, and what MemTotal − MemFree leaves for it",
-			Inputs: append([]Input{ownStat("shmem", "shmem"), ownStat("file", "cache")}, of("MemTotal", "MemFree")...),
+			Field: "Shmem", Kind: Cgroup, Formula: "shmem, ≤ file and left",
+			Inputs: []Input{ownStat("shmem", "shmem"), ownStat("file", "cache"), term("left")},
 		},
 		sum("KReclaimable", "SReclaimable"),
 		sum("Slab", "SReclaimable", "SUnreclaim"),

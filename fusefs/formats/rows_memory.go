@@ -58,17 +58,24 @@ func vmstat() File {
 func vmstatRow(label string) Row {
 	key, v1, _ := view.VmstatKey(label)
 	formula, inputs := key, []Input{ownStat(key, v1)}
-	switch unit, size := view.VmstatUnit(label); {
+	switch unit := view.VmstatUnit(label); {
 	case key == "oom_kill":
 		inputs = []Input{own("memory.events oom_kill", "memory.oom_control oom_kill")}
 		formula = "oom_kill of memory.events (v1: memory.oom_control)"
 	case unit != "":
 		formula += ", in " + unit
-		if size {
+		if unit == view.HugePages {
 			inputs = append(inputs, host("sys/kernel/mm/transparent_hugepage/hpage_pmd_size"))
 		}
 	}
-	return Row{Field: label, Kind: Cgroup, Formula: formula + "; 0 where there is no such key", Inputs: inputs}
+	r := Row{Field: label, Kind: Cgroup, Formula: formula + "; 0 where there is no such key", Inputs: inputs}
+	if view.VmstatUnit(label) == "" {
+		counters := hostCounters()
+		counters.Kind, counters.Formula = Cgroup, formula+"; the host's where there is no such key"
+		counters.Inputs = append([]Input{host("proc/vmstat " + label)}, inputs...)
+		r.With = []Variant{counters}
+	}
+	return r
 }
 
 // blkio is a key of io.stat or an operation of v1's file, which older kernels have for

@@ -25,7 +25,7 @@ type Field struct {
 //
 // It takes any text: a line that isn't of the file's form is a field of its own
 // called "line 7", or, in a file that isn't known to have more than one value, the
-// text is the value. Offsets count bytes of text.
+// text is the value, "" of an empty one. Offsets count bytes of text.
 func Split(file, text string) []Field {
 	s := splitter{text: text}
 	base := path.Base(file)
@@ -62,9 +62,8 @@ func Split(file, text string) []Field {
 	case base == "cpuacct.usage_percpu":
 		s.lines(s.perCPU)
 	default:
-		if value, at := trim(text, 0); value != "" {
-			s.add(base, value, at)
-		}
+		value, at := trim(text, 0)
+		s.add(base, value, at)
 	}
 	return s.fields
 }

@@ -41,7 +41,7 @@ func TestSplit(t *testing.T) {
 		{"proc/cpuinfo", "# processors    : 1\nprocessor 0: version = FF\n\ncpu number      : 0\n", "# processors=1,cpu0 processor=version = FF,cpu0 cpu number=0"},
 		{"proc/cpuinfo", "nothing\n", "line 1=nothing"},
 		{"sys/devices/system/cpu/online", "0-3,8\n", "online=0-3,8"},
-		{"sys/devices/system/cpu/offline", "\n", ""},
+		{"sys/devices/system/cpu/offline", "\n", "offline="},
 		{"memory.max", "max\n", "memory.max=max"},
 		{"cpu.max", "200000 100000\n", "quota=200000,period=100000"},
 		{"cpuacct.usage_percpu", "123 456 \n", "cpu0=123,cpu1=456"},

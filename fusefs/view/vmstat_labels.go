@@ -7,21 +7,23 @@ import (
 	"slices"
 )
 
+// HugePages is the unit of [VmstatUnit] whose size differs between hosts.
+const HugePages = "transparent huge pages"
+
 // VmstatLabels are the labels that [VmstatKey] knows, sorted.
 func VmstatLabels() []string { return slices.Sorted(maps.Keys(vmstatSources)) }
 
-// VmstatUnit says what a label that [VmstatKey] knows counts, where its key counts
-// bytes: "pages"; "" where both count the same events. sized says that how large one
-// is differs between hosts.
-func VmstatUnit(label string) (unit string, sized bool) {
+// VmstatUnit says in which unit a label has what its key has in bytes: "pages",
+// [HugePages], "KiB"; "" where both count the same events.
+func VmstatUnit(label string) string {
 	switch vmstatSources[label].unit {
 	case pages:
-		return "pages", false
+		return "pages"
 	case hugePages:
-		return "transparent huge pages", true
+		return HugePages
 	case kibibytes:
-		return "KiB", false
+		return "KiB"
 	case events:
 	}
-	return "", false
+	return ""
 }
