@@ -130,6 +130,9 @@ func (r Reader) Append(dst []byte, path string, linux32 bool) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
+	if len(text) == 0 && path != "proc/diskstats" { // of a host without disks
+		return dst, errorf("%s is empty", f.path)
+	}
 	r.record.add(f.path, text)
 	return append(dst, text...), nil
 }
