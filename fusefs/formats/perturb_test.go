@@ -183,8 +183,9 @@ func values(file string, f formats.Field) (all []string) {
 	isList := strings.Contains(file, "cpuset.") || strings.HasSuffix(file, "online") || strings.HasSuffix(file, "list") ||
 		strings.HasPrefix(file, "sys/devices/system/node/has_") || strings.HasSuffix(file, "possible")
 	switch {
-	case strings.HasSuffix(f.Name, " processor"):
-		return []string{"8192"} // the others are taken
+	case strings.HasSuffix(f.Name, " processor"), strings.HasSuffix(f.Name, " cpu number"),
+		file == "proc/diskstats" && strings.HasSuffix(f.Name, "or"): // major, minor
+		return []string{"8192"} // a smaller one may be another's
 	case f.Value == "":
 		return []string{"1"}
 	case isList:
