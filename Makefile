@@ -74,8 +74,8 @@ fuzz: ## each fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: build ## what a read costs, for BENCHTIME per mode; root
-	scripts/bench $(program) $(BENCHTIME)
+bench: build ## what a read costs, for BENCHTIME per mode; RECORD=1 writes it down; root
+	RECORD=$(RECORD) scripts/bench $(program) $(BENCHTIME)
 
 .PHONY: comparison
 comparison: build ## docs/COMPARISON.md: one container under LXCFS and ours; root

@@ -4,9 +4,12 @@
 // and with ever more readers, and watches the server meanwhile:
 //
 //	for each number of containers    register the missing ones
-//	                                 let the server be, and watch it
 //	  for each number of readers
 //	    for each mode                measure, and watch the server
+//	  in the end                     let the server be, and watch it
+//
+// It is idle last, since a server that was never read is smaller than it will ever
+// be again.
 //
 // All results come into one readbench.Report. What registers, measures and
 // watches is given to it.
@@ -21,8 +24,8 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench/footprint"
 )
 
-// settle is how long the server is left alone after containers were registered,
-// until it counts as idle.
+// settle is how long the server is left alone after containers were registered
+// and after reads, until it counts as idle.
 const settle = time.Second
 
 // Series says what to measure.
@@ -52,8 +55,10 @@ func (s Series) Run(ctx context.Context) (readbench.Report, error) {
 		if err := s.Register(ctx, containers); err != nil {
 			return all, fmt.Errorf("%d containers: %w", containers, err)
 		}
-		if err := s.idle(ctx, containers, &all); err != nil {
-			return all, err
+		if s.Idle > 0 {
+			if err := sleep(ctx, settle); err != nil {
+				return all, err
+			}
 		}
 		for _, readers := range s.Readers {
 			for _, mode := range s.Modes {
@@ -61,6 +66,9 @@ func (s Series) Run(ctx context.Context) (readbench.Report, error) {
 					return all, err
 				}
 			}
+		}
+		if err := s.idle(ctx, containers, &all); err != nil {
+			return all, err
 		}
 	}
 	return all, nil

@@ -82,10 +82,10 @@ func TestRun(t *testing.T) {
 		if len(report.Server) != 10 {
 			t.Fatalf("%d uses", len(report.Server))
 		}
-		if u := report.Server[0]; u != (readbench.Use{Mode: readbench.Idle, Containers: 1, Wall: 2, RSS: 8192, Threads: 5, Descriptors: 6}) {
+		if u := report.Server[4]; u != (readbench.Use{Mode: readbench.Idle, Containers: 1, Wall: 2, RSS: 8192, Threads: 5, Descriptors: 6}) {
 			t.Errorf("idle: %+v", u)
 		}
-		if u := report.Server[8]; u.Mode != readbench.Hot || u.Readers != 2 || u.Containers != 11 || u.CPU != 0.03 || u.Wall != 1 || u.Reads != 20 {
+		if u := report.Server[7]; u.Mode != readbench.Hot || u.Readers != 2 || u.Containers != 11 || u.CPU != 0.03 || u.Wall != 1 || u.Reads != 20 {
 			t.Errorf("hot: %+v", u)
 		}
 		if each, ok := readbench.MemoryPerContainer(report.Server); each != 8192 || !ok {
