@@ -55,6 +55,8 @@ type Row struct {
 	Lines  int    `json:"lines,omitempty"`
 	// Text is all of the file.
 	Text string `json:"text,omitempty"`
+	// Empty: it may also say nothing.
+	Empty bool `json:"empty,omitempty"`
 }
 
 func (r Row) check() func([]byte) error {
@@ -65,6 +67,8 @@ func (r Row) check() func([]byte) error {
 		return readbench.LineCount(r.Prefix, r.Lines)
 	case r.Text != "":
 		return readbench.Exactly(r.Text)
+	case r.Empty:
+		return func([]byte) error { return nil }
 	}
 	return nil
 }

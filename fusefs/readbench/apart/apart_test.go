@@ -38,6 +38,8 @@ func TestRoundTrip(t *testing.T) {
 			{File: "text", Tree: "right", Path: file("online", "0-1\n"), Text: "0-1\n"},
 			{File: "text", Tree: "wrong", Path: meminfo, Text: "0-1\n"},
 			{File: "anything", Tree: "right", Path: meminfo},
+			{File: "nothing", Tree: "right", Path: file("empty", ""), Empty: true},
+			{File: "nothing", Tree: "wrong", Path: file("empty", "")},
 		},
 	}
 	remote, end := start(t)
@@ -136,7 +138,7 @@ func TestExpect(t *testing.T) {
 func TestRows(t *testing.T) {
 	rows := Rows([]string{"proc/meminfo", "proc/stat"}, filepath.Base, []Tree{
 		{Name: "kernel", Dir: "/k"},
-		{Name: "null", Dir: "/n", Texts: map[string]string{"proc/meminfo": "x"}},
+		{Name: "null", Dir: "/n", Texts: map[string]string{"proc/meminfo": "x", "proc/stat": ""}},
 		{Name: "ours", Dir: "/", View: &View{1 << 30, 3, "0-2"}},
 		{Name: "other", Dir: "/o", Source: "/src"},
 	}, func(path string) bool { return path == "/src/proc/stat" })
@@ -144,10 +146,10 @@ func TestRows(t *testing.T) {
 		{File: "meminfo", Tree: "kernel", Path: "/k/proc/meminfo"},
 		{File: "meminfo", Tree: "null", Path: "/n/proc/meminfo", Text: "x"},
 		{File: "meminfo", Tree: "ours", Path: "/proc/meminfo", Key: "MemTotal:", Value: "1048576 kB"},
-		{File: "stat", Tree: "kernel", Path: "/k/proc/stat"},
-		{File: "stat", Tree: "null", Path: "/n/proc/stat"},
-		{File: "stat", Tree: "ours", Path: "/proc/stat", Prefix: "cpu", Lines: 4},
-		{File: "stat", Tree: "other", Path: "/o/proc/stat"},
+		{File: "stat", Tree: "kernel", Path: "/k/proc/stat", Empty: true},
+		{File: "stat", Tree: "null", Path: "/n/proc/stat", Empty: true},
+		{File: "stat", Tree: "ours", Path: "/proc/stat", Prefix: "cpu", Lines: 4, Empty: true},
+		{File: "stat", Tree: "other", Path: "/o/proc/stat", Empty: true},
 	}
 	if !slices.Equal(rows, want) {
 		t.Errorf("got  %+v\nwant %+v", rows, want)

@@ -4,6 +4,7 @@ package apart
 
 import (
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
@@ -14,7 +15,9 @@ type Tree struct {
 	// Source is where it is for the caller: files that aren't there get no row. ""
 	// stands for a tree that has all.
 	Source string
-	// Texts are what its files say, by paths below it; nil if that isn't known.
+	// Texts are what its files say, by paths below it; nil if that isn't known. Of a
+	// file that says nothing in one tree, no other is expected to say something: a
+	// container that used no disk has an empty diskstats.
 	Texts map[string]string
 	// View is that of the container that its files are about, nil for others.
 	View *View
@@ -32,11 +35,12 @@ type View struct {
 func Rows(files []string, name func(file string) string, trees []Tree, has func(path string) bool) []Row {
 	var rows []Row
 	for _, file := range files {
+		empty := slices.ContainsFunc(trees, func(t Tree) bool { return t.Texts != nil && t.Texts[file] == "" })
 		for _, t := range trees {
 			if t.Source != "" && !has(filepath.Join(t.Source, file)) {
 				continue
 			}
-			r := Row{File: name(file), Tree: t.Name, Path: filepath.Join(t.Dir, file), Text: t.Texts[file]}
+			r := Row{File: name(file), Tree: t.Name, Path: filepath.Join(t.Dir, file), Text: t.Texts[file], Empty: empty}
 			if t.View != nil {
 				t.View.expect(&r)
 			}
