@@ -206,12 +206,12 @@ func (h *Host) instead(t text, p view.Policy, failures *failures, err error) (*s
 	return nil, err
 }
 
-// shows implements Tree for one container.
+// shows implements Tree for one container. When it can't be said what the container
+// has, names are shown, and whoever reads a file is told why, or what it said last.
 func (c *container) shows(d *source.Directory, do func(shown func(*nodes.Node) bool) error) error {
 	shown, err := d.Shows(c.source)
 	if err != nil {
-		c.failures.count(err, d.Path, "an error")
-		return err
+		return do(all)
 	}
 	return do(func(n *nodes.Node) bool { return shown(n.Entry) })
 }

@@ -319,8 +319,7 @@ func (s *Shared) shows(_ uint64, reader uint32, d *source.Directory, do func(sho
 		c, err = s.acquire(place)
 	}
 	if err != nil {
-		s.failures.count(err, d.Path, "an error")
-		return err
+		return do(all) // as container.shows
 	}
 	defer c.release()
 	return c.shows(d, do)

@@ -3,6 +3,7 @@
 package source
 
 import (
+	"fmt"
 	"io/fs"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
@@ -18,6 +19,9 @@ import (
 // that the container is shown.
 func shownNodes(host hostread.Reader, cgroup cgroupread.Reader) (online, shown cpulist.Set, err error) {
 	online, err = host.List(hostread.NodeOnline)
+	if err == nil && online.IsEmpty() {
+		err = fmt.Errorf("%w: %s: no node is online", hostread.ErrUnreadable, hostread.NodeOnline)
+	}
 	if err != nil {
 		return cpulist.Set{}, cpulist.Set{}, err
 	}
