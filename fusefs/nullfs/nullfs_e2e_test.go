@@ -6,7 +6,6 @@ package nullfs
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -23,12 +22,11 @@ const serveVariable = "PROCFS_SHIM_TEST_NULL"
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(serveVariable); dir != "" {
 		if err := Run(dir, os.Stdin, os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+			panic(err)
 		}
 		return
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 func startHere(t *testing.T, dir string) (*Process, error) {

@@ -32,15 +32,19 @@ func mountOptions(t *testing.T, path string) map[string]string {
 			return true
 		}
 		for _, element := range literal.Elts {
-			pair, ok := element.(*ast.KeyValueExpr)
-			if !ok {
+			pair, keyed := element.(*ast.KeyValueExpr)
+			if !keyed {
 				t.Fatalf("%s: an element without a key", set.Position(element.Pos()))
+			}
+			key, named := pair.Key.(*ast.Ident)
+			if !named {
+				t.Fatalf("%s: a key that is no name", set.Position(element.Pos()))
 			}
 			var value strings.Builder
 			if err := format.Node(&value, set, pair.Value); err != nil {
 				t.Fatal(err)
 			}
-			fields[pair.Key.(*ast.Ident).Name] = value.String()
+			fields[key.Name] = value.String()
 		}
 		return true
 	})

@@ -5,9 +5,8 @@ package nullfs
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log"
+	"log/slog"
 	"path"
 	"strconv"
 	"time"
@@ -107,7 +106,7 @@ func options() *fuse.MountOptions {
 		Name: name, FsName: name,
 		MaxWrite:                maxRead,
 		MaxInflightRequestBytes: maxInFlight * (maxRead + 8<<10),
-		Logger:                  log.New(io.Discard, "", 0),
+		Logger:                  slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug),
 		IDMappedMount:           true,
 		DisableXAttrs:           true,
 		DisableReadDirPlus:      true,

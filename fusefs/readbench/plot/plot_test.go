@@ -54,8 +54,10 @@ func sample() readbench.Report {
 					File: "meminfo", Tree: tree.name, Mode: readbench.Hot, Readers: readers, Containers: containers,
 					Reads: 1000, P50: ns, P90: ns * 5 / 4, P99: ns * 2, ReadsPerSecond: 1e9 * float64(readers) / float64(ns), Ratio: float64(tree.ns) / 9000,
 					Distribution: readbench.Distribution{
-						{From: ns * 7 / 10, To: ns * 8 / 10, Reads: 10}, {From: ns * 9 / 10, To: ns, Reads: 490},
-						{From: ns, To: ns * 11 / 10, Reads: 300}, {From: ns * 12 / 10, To: ns * 2, Reads: 200},
+						{From: ns * 7 / 10, To: ns * 8 / 10, Reads: 10},
+						{From: ns * 9 / 10, To: ns, Reads: 490},
+						{From: ns, To: ns * 11 / 10, Reads: 300},
+						{From: ns * 12 / 10, To: ns * 2, Reads: 200},
 					},
 				})
 			}
