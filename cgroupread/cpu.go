@@ -38,6 +38,22 @@ func (r Reader) CPUInto(chain *limits.CPUChain) error {
 	return r.effectiveCPUs(chain)
 }
 
+// IsRoot says whether the container is the root cgroup, which has no chain: the
+// least that can be read, to know at least that the cgroup is there.
+func (r Reader) IsRoot() (bool, error) {
+	b := r.c.cpu
+	if b == nil || b.Levels() == 0 {
+		return true, r.c.checkOpen()
+	}
+	return false, r.read(b, func(p *branch.Pass) {
+		if b.Unified() {
+			p.Text(b.Level(0), "cpu.max")
+		} else {
+			p.Text(b.Level(0), "cpu.cfs_quota_us")
+		}
+	})
+}
+
 // CPUTime reads what the container ran for, its quotas and what they refused,
 // and its effective cpuset: all that /proc/stat needs of a cgroup. dst's memory
 // is used again; beside an error dst means nothing.

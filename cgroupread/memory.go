@@ -8,7 +8,9 @@ import (
 	"github.com/procfs-shim/procfs-shim/cgroupread/limits"
 )
 
-// Memory reads limits, usage and statistics of each level.
+// Memory reads limits, usage and statistics of each level. Of an ancestor
+// without a limit only that is read: what it uses bounds nothing, and
+// memory.stat takes the kernel longer than all other files together.
 func (r Reader) Memory() (limits.MemoryChain, error) { return r.AppendMemory(nil) }
 
 // AppendMemory appends the levels to dst.
@@ -23,9 +25,9 @@ func (r Reader) AppendMemory(dst limits.MemoryChain) (limits.MemoryChain, error)
 			dst = append(dst, limits.Memory{Path: b.Level(i).Path})
 			m := &dst[len(dst)-1]
 			if b.Unified() {
-				memoryV2(p, b.Level(i), m)
+				memoryV2(p, b.Level(i), m, i == 0)
 			} else {
-				memoryV1(p, b.Level(i), m)
+				memoryV1(p, b.Level(i), m, i == 0)
 			}
 		}
 	})
@@ -35,18 +37,31 @@ func (r Reader) AppendMemory(dst limits.MemoryChain) (limits.MemoryChain, error)
 	return dst, nil
 }
 
-func memoryV2(p *branch.Pass, l *branch.Level, m *limits.Memory) {
+func memoryV2(p *branch.Pass, l *branch.Level, m *limits.Memory, own bool) {
 	m.Max = limit(p, l, "memory.max")
 	m.High = limit(p, l, "memory.high")
 	m.SwapMax = limit(p, l, "memory.swap.max")
-	m.Usage = usage(p, l, "memory.current")
-	m.SwapUsage = usage(p, l, "memory.swap.current")
+	counts := own || isLimited(m.Max) || isLimited(m.High)
+	if counts {
+		m.Usage = usage(p, l, "memory.current")
+	}
+	if own || isLimited(m.SwapMax) {
+		m.SwapUsage = usage(p, l, "memory.swap.current")
+	}
+	if !counts {
+		return
+	}
 	if text := p.Text(l, "memory.stat"); text != nil {
 		p.Fail(l, "memory.stat", cgroupfile.ParseMemoryStat(text, &m.Stat))
 	}
 }
 
-func memoryV1(p *branch.Pass, l *branch.Level, m *limits.Memory) {
+func isLimited(l limits.Limit) bool {
+	_, limited := l.Value()
+	return limited
+}
+
+func memoryV1(p *branch.Pass, l *branch.Level, m *limits.Memory, own bool) {
 	m.Max = limit(p, l, "memory.limit_in_bytes")
 	// Missing where the kernel doesn't count swap (swapaccount=0).
 	m.MemorySwapMax = limit(p, l, "memory.memsw.limit_in_bytes")
@@ -54,6 +69,9 @@ func memoryV1(p *branch.Pass, l *branch.Level, m *limits.Memory) {
 		m.SwapMax = m.MemorySwapMax.Less(most)
 	} else {
 		m.SwapMax = m.MemorySwapMax
+	}
+	if !own && !isLimited(m.Max) && !isLimited(m.MemorySwapMax) {
+		return
 	}
 	m.Usage = usage(p, l, "memory.usage_in_bytes")
 	if text := p.Text(l, "memory.stat"); text != nil {

@@ -442,3 +442,83 @@ func TestVanishing(t *testing.T) {
 		})
 	}
 }
+
+// Of an ancestor without limits nothing but these is read; what limits swap alone
+// takes the swap in use.
+func TestUnlimitedAncestor(t *testing.T) {
+	for _, c := range []struct {
+		host, dir string
+		limits    []string // of the ancestor
+		stat      int      // files that are read of one that limits nothing
+	}{
+		{"debian12-v2", "sys/fs/cgroup", []string{"memory.max", "memory.high", "memory.swap.max"}, 3},
+		{"debian12-hybrid", "sys/fs/cgroup/memory", []string{"memory.limit_in_bytes", "memory.memsw.limit_in_bytes"}, 2},
+	} {
+		h := fixture.Load(t, c.host)
+		base := c.dir + fixture.Base
+		cg := open(t, detect(t, h), fixture.Container)
+		read := func() (files int, parent limits.Memory) {
+			t.Helper()
+			var record cgroupread.Record
+			chain, err := cg.Reader(&record).Memory()
+			if err != nil || len(chain) != 2 {
+				t.Fatal(chain, err)
+			}
+			for _, file := range all(&record) {
+				if filepath.Dir(file.path) == h.Path(base) {
+					files++
+				}
+			}
+			if chain[0].Usage == 0 || chain[0].Stat.File == 0 {
+				t.Errorf("%s: the container's own: %+v", c.host, chain[0])
+			}
+			return files, chain[1]
+		}
+		none := "max\n"
+		if c.stat == 2 {
+			none = "9223372036854771712\n"
+		}
+		for _, file := range c.limits {
+			h.Write(base+"/"+file, none)
+		}
+		if n, parent := read(); n != c.stat || parent.Usage != 0 || parent.Stat != (limits.MemoryStat{}) || parent.Max != limits.None() {
+			t.Errorf("%s: %d files, %+v", c.host, n, parent)
+		}
+		for _, file := range c.limits {
+			h.Write(base+"/"+file, "536870912\n")
+			n, parent := read()
+			if swap := file == "memory.swap.max"; (parent.Stat.File == 0) != swap || (parent.Usage == 0) != swap || n <= c.stat {
+				t.Errorf("%s: limited by %s: %d files, %+v", c.host, file, n, parent)
+			}
+			h.Write(base+"/"+file, none)
+		}
+	}
+}
+
+func TestIsRoot(t *testing.T) {
+	for _, name := range []string{"debian12-v2", "debian12-hybrid"} {
+		h := fixture.Load(t, name)
+		l := detect(t, h)
+		cg := openUnclosed(t, l, fixture.Container)
+		if root, err := cg.Reader(nil).IsRoot(); root || err != nil {
+			t.Errorf("%s: %v, %v", name, root, err)
+		}
+		if root, err := open(t, l, "/").Reader(nil).IsRoot(); !root || err != nil {
+			t.Errorf("%s: the root: %v, %v", name, root, err)
+		}
+		for _, dir := range []string{"", "/cpu"} {
+			if _, err := os.Stat(h.Path("sys/fs/cgroup" + dir + fixture.Container)); err == nil {
+				h.Remove("sys/fs/cgroup" + dir + fixture.Container)
+			}
+		}
+		if _, err := cg.Reader(nil).IsRoot(); !errors.Is(err, cgroupread.ErrGone) {
+			t.Errorf("%s: removed: %v", name, err)
+		}
+		if err := cg.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := cg.Reader(nil).IsRoot(); !errors.Is(err, cgroupread.ErrClosed) {
+			t.Errorf("%s: closed: %v", name, err)
+		}
+	}
+}

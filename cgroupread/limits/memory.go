@@ -53,6 +53,7 @@ type Memory struct {
 	// MemorySwapMax is v1's memory.memsw.limit_in_bytes, None on v2.
 	MemorySwapMax Limit
 
+	// Of an ancestor without a limit, what follows need not be known; it is 0 then.
 	Usage     uint64 // bytes of memory: memory.current; v1 memory.usage_in_bytes
 	SwapUsage uint64 // bytes of swap: memory.swap.current; v1 total_swap
 	Stat      MemoryStat

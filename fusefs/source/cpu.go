@@ -99,13 +99,8 @@ func (m *moment) cpuTimes() (columns []cputime.Column, root bool, err error) {
 	}), false, nil
 }
 
-// root says whether the container is the root cgroup, by the chain that is the
-// shortest to read.
-func (m *moment) root() (bool, error) {
-	chain := &m.room.usage.Chain
-	err := m.cgroup.CPUInto(chain)
-	return len(chain.Levels) == 0, err
-}
+// root says whether the container is the root cgroup.
+func (m *moment) root() (bool, error) { return m.cgroup.IsRoot() }
 
 // theHosts appends the host's own text.
 func (m *moment) theHosts(dst []byte, path string) ([]byte, error) {
