@@ -93,10 +93,16 @@ func (m *moment) cpuTimes() (columns []cputime.Column, root bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	return m.columns(cputime.Sample{
+	sample := cputime.Sample{
 		Now: m.now, Start: m.init.Start, Usage: *usage,
-		Visible: view.VisibleCPUs(host, usage.Chain, m.Policy),
-	}), false, nil
+		Visible: m.numbered(view.VisibleCPUs(host, usage.Chain, m.Policy)),
+	}
+	if m.Policy.Numbering == view.NumberingContiguous {
+		// cpu0 is whichever CPU comes first, another one after a change of the
+		// cpuset; its line must not fall then, so it is nobody's in particular.
+		sample.Usage.PerCPU = nil
+	}
+	return m.columns(sample), false, nil
 }
 
 // root says whether the container is the root cgroup.
