@@ -115,7 +115,9 @@ func (c *Cgroup) open(l *Layout) error {
 // On hybrid many engines leave a container's processes in cgroup2 where they
 // themselves are, among others: only a path that v1 has too is the container's.
 func (l *Layout) ownUnified(p Paths) *Hierarchy {
-	if l.mode == Hybrid && p.v1["memory"] != p.unified && p.v1["cpu"] != p.unified {
+	memory, _ := p.v1.get("memory")
+	cpu, _ := p.v1.get("cpu")
+	if l.mode == Hybrid && memory != p.unified && cpu != p.unified {
 		return nil
 	}
 	return l.unified

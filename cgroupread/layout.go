@@ -326,8 +326,7 @@ func (h *Hierarchy) path(p Paths) (string, bool) {
 	if h.Unified {
 		return p.unified, p.unified != ""
 	}
-	path, ok := p.v1[h.Controllers[0]]
-	return path, ok
+	return p.v1.get(h.Controllers[0])
 }
 
 // Dir is the absolute directory of p in the controller's hierarchy, whether it

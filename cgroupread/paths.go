@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -22,8 +23,8 @@ import (
 type Paths struct {
 	unified string // in cgroup2, "" where there is none
 	// v1 has a path for each v1 controller, and for each named hierarchy under
-	// "name=…". Never changed once made.
-	v1 map[string]string
+	// "name=…".
+	v1 places
 }
 
 // NewPaths makes Paths of a path in cgroup2 ("" for none) and one for each v1
@@ -46,7 +47,13 @@ func NewPaths(unified string, controllers map[string]string) (Paths, error) {
 			return Paths{}, fmt.Errorf("cgroup path: %s: %q: %w", name, path, err)
 		}
 	}
-	return Paths{unified: unified, v1: maps.Clone(controllers)}, nil
+	return newPaths(unified, maps.All(controllers)), nil
+}
+
+// newPaths makes Paths of what has been checked.
+func newPaths(unified string, controllers iter.Seq2[string, string]) Paths {
+	v1 := placesOf(controllers)
+	return Paths{unified: v1.once(unified), v1: v1}
 }
 
 // IsZero reports whether p is no cgroup at all.
@@ -56,7 +63,7 @@ func (p Paths) IsZero() bool { return p.unified == "" && len(p.v1) == 0 }
 // "cpu", …, "name=systemd" for a named v1 hierarchy, "" for cgroup2. On v2 it is
 // the same for all; on hybrid what v1 doesn't have is in cgroup2.
 func (p Paths) Path(controller string) (string, bool) {
-	if path, ok := p.v1[controller]; ok {
+	if path, ok := p.v1.get(controller); ok {
 		return path, true
 	}
 	if strings.HasPrefix(controller, "name=") {
@@ -67,7 +74,7 @@ func (p Paths) Path(controller string) (string, bool) {
 
 // Equal reports whether both are the same cgroup in every hierarchy.
 func (p Paths) Equal(o Paths) bool {
-	return p.unified == o.unified && maps.Equal(p.v1, o.v1)
+	return p.unified == o.unified && slices.Equal(p.v1, o.v1)
 }
 
 // isResource reports whether a v1 controller is one that views are made from.
@@ -85,11 +92,11 @@ func isResource(controller string) bool {
 // or a cgroup2 without controllers than the container's first one.
 func (p Paths) Contains(child Paths) bool {
 	compared := false
-	for controller, path := range p.v1 {
+	for controller, path := range p.v1.all() {
 		if !isResource(controller) {
 			continue
 		}
-		other, ok := child.v1[controller]
+		other, ok := child.v1.get(controller)
 		if !ok {
 			return false
 		}
@@ -111,14 +118,13 @@ func (p Paths) Contains(child Paths) bool {
 // TrimInitScope is p less one trailing "/init.scope" of each path: systemd as a
 // container's init moves itself into that child cgroup.
 func (p Paths) TrimInitScope() Paths {
-	t := Paths{unified: trimInitScope(p.unified)}
-	if p.v1 != nil {
-		t.v1 = make(map[string]string, len(p.v1))
-		for controller, path := range p.v1 {
-			t.v1[controller] = trimInitScope(path)
+	return newPaths(trimInitScope(p.unified), func(yield func(controller, path string) bool) {
+		for controller, path := range p.v1.all() {
+			if !yield(controller, trimInitScope(path)) {
+				return
+			}
 		}
-	}
-	return t
+	})
 }
 
 func trimInitScope(path string) string {
@@ -133,30 +139,21 @@ func trimInitScope(path string) string {
 // "cpu,memory:/docker/abc cpuset:/" with the cgroup2 path, if any, first.
 // Unprintable characters are quoted.
 func (p Paths) String() string {
-	controllers := make(map[string][]string)
-	var order []string
-	for _, name := range slices.Sorted(maps.Keys(p.v1)) {
-		path := p.v1[name]
-		if controllers[path] == nil {
-			order = append(order, path)
-		}
-		controllers[path] = append(controllers[path], name)
-	}
 	switch {
-	case len(order) == 0:
+	case len(p.v1) == 0:
 		return printable(p.unified)
-	case len(order) == 1 && (p.unified == "" || p.unified == order[0]):
-		return printable(order[0])
+	case len(p.v1) == 1 && (p.unified == "" || p.unified == p.v1[0].path):
+		return printable(p.v1[0].path)
 	}
 	var b strings.Builder
 	if p.unified != "" {
 		b.WriteString("unified:" + printable(p.unified) + " ")
 	}
-	for i, path := range order {
+	for i, one := range p.v1 {
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		b.WriteString(strings.Join(controllers[path], ",") + ":" + printable(path))
+		b.WriteString(one.controllers.Value() + ":" + printable(one.path))
 	}
 	return b.String()
 }
@@ -206,8 +203,8 @@ func (w *wirePath) UnmarshalText(text []byte) error {
 func (p Paths) MarshalJSON() ([]byte, error) {
 	j := pathsJSON{Unified: wirePath(p.unified)}
 	if p.v1 != nil {
-		j.Controllers = make(map[string]wirePath, len(p.v1))
-		for controller, path := range p.v1 {
+		j.Controllers = make(map[string]wirePath)
+		for controller, path := range p.v1.all() {
 			j.Controllers[controller] = wirePath(path)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -42,7 +43,7 @@ func (l *Layout) OfText(text []byte) (Paths, error) {
 	if err != nil {
 		return Paths{}, err
 	}
-	var p Paths
+	unified := ""
 	for _, m := range members {
 		if m.controllers == nil {
 			if l.unified == nil {
@@ -51,17 +52,18 @@ func (l *Layout) OfText(text []byte) (Paths, error) {
 			if l.isDeleted(m.path) {
 				return Paths{}, fmt.Errorf("cgroup: %s: %w", printable(m.path), ErrGone)
 			}
-			p.unified = m.path
-			continue
-		}
-		for _, c := range m.controllers {
-			if p.v1 == nil {
-				p.v1 = make(map[string]string)
-			}
-			p.v1[c] = m.path
+			unified = m.path
 		}
 	}
-	return p, nil
+	return newPaths(unified, func(yield func(controller, path string) bool) {
+		for _, m := range members {
+			for _, c := range m.controllers {
+				if !yield(c, m.path) {
+					return
+				}
+			}
+		}
+	}), nil
 }
 
 // isDeleted reports whether the kernel marked this cgroup2 path as deleted,
@@ -101,26 +103,23 @@ func (l *Layout) OfDir(path string) (Paths, error) {
 	if ok {
 		wanted = join(h.Root, rel)
 	}
-	var p Paths
+	unified, v1 := "", make(map[string]string)
 	found := false
 	for _, h := range l.hierarchies() {
 		at, exact := h.nearest(wanted)
 		found = found || exact
 		if h.Unified {
-			p.unified = at
+			unified = at
 			continue
 		}
 		for _, c := range h.Controllers {
-			if p.v1 == nil {
-				p.v1 = make(map[string]string)
-			}
-			p.v1[c] = at
+			v1[c] = at
 		}
 	}
 	if !found {
 		return Paths{}, fmt.Errorf("cgroup: %s: no hierarchy has it: %w", printable(path), fs.ErrNotExist)
 	}
-	return p, nil
+	return newPaths(unified, maps.All(v1)), nil
 }
 
 // mountOf is the hierarchy that an absolute directory lies in: the one with the
