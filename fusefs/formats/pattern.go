@@ -59,3 +59,14 @@ func (in Input) Is(file, field string) bool {
 	}
 	return false
 }
+
+// NameIn is what the input calls its field in a file, as its name or a pattern; ""
+// if the input is of other files.
+func (in Input) NameIn(file string) string {
+	for _, name := range []string{in.Name, in.V1} {
+		if f, field := cutName(name); name != "" && match(f, file) {
+			return field
+		}
+	}
+	return ""
+}

@@ -44,13 +44,13 @@ func vmstat() File {
 	for _, label := range view.VmstatLabels() {
 		f.Rows = append(f.Rows, vmstatRow(label))
 	}
-	f.Rows = append(f.Rows, Row{
-		Field: "*", Kind: Constant, Formula: "0",
-		With: []Variant{{
-			Policy: "host-counters", In: func(p view.Policy) bool { return p.HostCounters },
-			Kind: Host, Formula: "the host's if it counts events, 0 if it is a state's",
-		}},
-	})
+	for _, event := range []string{
+		"nr_dirtied", "nr_written", "nr_throttled_written", "nr_vmscan_write", "nr_vmscan_immediate_reclaim",
+		"nr_foll_pin_acquired", "nr_foll_pin_released", "nr_tlb_*",
+	} {
+		f.Rows = append(f.Rows, always(event, "0", hostCounters()))
+	}
+	f.Rows = append(f.Rows, always("nr_*", "0"), always("workingset_nodes", "0"), always("*", "0", hostCounters()))
 	return f
 }
 

@@ -32,6 +32,7 @@ func may() map[string][]string {
 		"fusefs/snapshot":       {},
 		"fusefs/sysdir":         {unix},
 		"fusefs/formats":        {"fusefs/procfile", "fusefs/view"},
+		"fusefs/explain":        {"fusefs/formats", "fusefs/view", "cgroupread/cpulist"},
 		"fusefs/source": {
 			"cgroupread/…", "fusefs/cputime/…", "fusefs/hostread", "fusefs/load", "fusefs/locate", "fusefs/procfile", "fusefs/sysdir", "fusefs/view",
 		},
