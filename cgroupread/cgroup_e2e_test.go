@@ -479,3 +479,33 @@ func insideNamespace(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Files that are open when their controller is turned off, and on again.
+func TestRealToggled(t *testing.T) {
+	testenv.RequireRoot(t)
+	testenv.RequireV2(t)
+	testenv.NoLeaks(t)
+	l := detectReal(t)
+	base := name(t)
+	makeCgroup(t, l, base+"/inner")
+	enable(t, l, "/")
+	enable(t, l, base)
+	dir := dirs(t, l, base)[0]
+	cg := open(t, l, base+"/inner")
+	check := func(want limits.Limit) {
+		t.Helper()
+		for range 2 {
+			if memory, err := cg.Memory(); err != nil || memory[0].Max != want {
+				t.Errorf("%+v, %v, want %v", memory, err, want)
+			}
+		}
+	}
+	for range 3 {
+		write(t, dir+"/inner/memory.max", "16777216")
+		check(limits.To(16 << 20))
+		write(t, dir+"/cgroup.subtree_control", "-memory")
+		check(limits.None())
+		write(t, dir+"/cgroup.subtree_control", "+memory")
+		check(limits.None())
+	}
+}
