@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench"
 	"github.com/procfs-shim/procfs-shim/fusefs/readbench/output"
 )
@@ -98,7 +99,7 @@ func (f *benchFlags) check() (*benchmark, error) {
 	if len(f.files) == 0 {
 		f.files = benchFiles()
 	}
-	if b.files, err = selectFiles(f.files); err != nil {
+	if b.files, err = policy.SelectNames(f.files); err != nil {
 		return nil, err
 	}
 	// What this host's kernel doesn't have, nobody serves.

@@ -88,6 +88,7 @@ memory of the whole host.
   serve   serves the views of many containers, in LXCFS's layout too
   mount   gives running containers of docker, podman, containerd, CRI-O and
           LXC their views, without restarting them
+  explain says where the numbers of a container come from
   bench   measures what a read costs, beside the kernel's own files`,
 		Example: `  procfs-shim run --memory 256m --cpus 1 --rootfs / -- free -m
   procfs-shim serve &
@@ -117,6 +118,7 @@ memory of the whole host.
 		newMountCommand(),
 		newUnmountCommand(),
 		newStatusCommand(),
+		newExplainCommand(),
 		newConfigCommand(),
 		newBenchCommand(),
 		newBenchReaderCommand(),

@@ -50,7 +50,7 @@ With --all it is the containers with files of LXCFS that are meant.`,
 			if err != nil {
 				return usageError(cmd, err)
 			}
-			if wish.Files, err = selectFiles(t.files); err != nil {
+			if wish.Files, err = policy.SelectNames(t.files); err != nil {
 				return usageError(cmd, err)
 			}
 			if err := requireRoot("mount"); err != nil {
@@ -66,7 +66,7 @@ With --all it is the containers with files of LXCFS that are meant.`,
 			defer client.Close()
 			_, wish.Exact = choices[policy.FilesOption]
 			wish.OnlyLXCFS = wish.ReplaceLXCFS && t.all
-			v := cover.Coverer{Server: registrar{client, choices}, Served: allFiles(), Out: cmd.OutOrStdout(), Warn: cmd.ErrOrStderr()}
+			v := cover.Coverer{Server: registrar{client, choices}, Served: policy.AllFiles(), Out: cmd.OutOrStdout(), Warn: cmd.ErrOrStderr()}
 			return t.each(args, func(f *discover.Finder, c discover.Container) error {
 				v.Finder = f
 				return v.Cover(cmd.Context(), c, wish)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"cmp"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,44 +47,9 @@ func addPolicyFlags(f *pflag.FlagSet, c *policy.Choices, withDefault bool) {
 		if withDefault && o.Values != nil && !o.IsBool() {
 			help += " (default " + o.Values[0] + ")"
 		}
-		flag := f.VarPF(choice{o, c}, o.Name, "", help)
+		flag := f.VarPF(policy.Flag{Option: o, Choices: c}, o.Name, "", help)
 		if o.IsBool() {
 			flag.NoOptDefVal = "true"
 		}
 	}
-}
-
-// choice is a policy's flag.
-type choice struct {
-	option  policy.Option
-	choices *policy.Choices
-}
-
-// String implements pflag.Value.
-func (c choice) String() string {
-	if c.choices == nil {
-		return ""
-	}
-	return (*c.choices)[c.option.Name]
-}
-
-// Set implements pflag.Value.
-func (c choice) Set(value string) error {
-	if err := c.option.Check(value); err != nil { // shorter than With's: pflag says the rest
-		return err
-	}
-	var err error
-	*c.choices, err = c.choices.With(c.option.Name, value)
-	return err
-}
-
-// Type implements pflag.Value; it is what help shows after the flag.
-func (c choice) Type() string {
-	switch {
-	case c.option.IsBool():
-		return "bool"
-	case c.option.Values == nil:
-		return "LIST"
-	}
-	return strings.Join(c.option.Values, "|")
 }

@@ -16,6 +16,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/ownviews"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/report"
 	"github.com/procfs-shim/procfs-shim/runtime/attach"
 	"github.com/procfs-shim/procfs-shim/runtime/cover"
@@ -24,7 +26,7 @@ import (
 
 func newStatusCommand() *cobra.Command {
 	var s settings
-	var output string
+	var output report.Format
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the containers of this host and their views",
@@ -39,9 +41,6 @@ more; docs/STATUS.md describes both.`,
   procfs-shim status --output json`,
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if output != "table" && output != "json" {
-				return usageError(cmd, fmt.Errorf("--output: %q is neither table nor json", output))
-			}
 			if err := requireRoot("status"); err != nil {
 				return err
 			}
@@ -52,14 +51,14 @@ more; docs/STATUS.md describes both.`,
 			if err != nil {
 				return err
 			}
-			if output == "json" {
+			if output.JSON() {
 				return r.WriteJSON(cmd.OutOrStdout())
 			}
 			return r.WriteTable(cmd.OutOrStdout())
 		},
 	}
 	s.add(cmd)
-	cmd.Flags().StringVar(&output, "output", "table", "table or json")
+	cmd.Flags().Var(&output, "output", "table or json")
 	return cmd
 }
 
@@ -77,7 +76,7 @@ func readStatus(ctx context.Context, stateDir string) (*report.Report, error) {
 		return nil, err
 	}
 	r := report.New(time.Now(), server)
-	v := cover.Coverer{Finder: finder, Served: allFiles()}
+	v := cover.Coverer{Finder: finder, Served: policy.AllFiles()}
 	for _, c := range withRegistered(all, registered) {
 		s, err := readContainer(v, c, stateDir, served)
 		if errors.Is(err, attach.ErrGone) {
@@ -148,7 +147,7 @@ func readContainer(v cover.Coverer, c discover.Container, stateDir string, serve
 	served = append([]attach.Device{}, served...) // not nil: somebody can tell
 	if c.Engine == discover.Shim {
 		dir := containerDir(stateDir, c.ID)
-		own, ok, err := daemon.ReadOwnViews(dir)
+		own, ok, err := ownviews.Read(dir)
 		if err != nil {
 			return r, err
 		}

@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
-	"github.com/procfs-shim/procfs-shim/fusefs"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/runtime/cover"
@@ -113,37 +111,13 @@ func newFinder() (*discover.Finder, error) {
 	return discover.New(layout, discover.DefaultRoots().WithDockerHost(os.Getenv("DOCKER_HOST"))), nil
 }
 
-// selectFiles gives the served files that --file names, nil without any.
-func selectFiles(names []string) ([]string, error) {
-	if len(names) == 0 {
-		return nil, nil
-	}
-	files, err := policy.Select(strings.Join(names, ","))
-	if err != nil {
-		return nil, fmt.Errorf("--file: %w", err)
-	}
-	return files, nil
-}
-
-// allFiles are the paths of all served files below a tree.
-func allFiles() []string {
-	var all []string
-	for _, f := range fusefs.Files() {
-		all = append(all, f.Path)
-	}
-	return all
-}
-
 // usualFiles are those bound unless something else was said, as far as the host
 // has them.
 func usualFiles() []string {
-	var usual []string
-	for _, f := range fusefs.Files() {
-		if _, err := os.Lstat("/" + f.Path); f.BindByDefault && err == nil {
-			usual = append(usual, f.Path)
-		}
-	}
-	return usual
+	return slices.DeleteFunc(policy.UsualFiles(), func(file string) bool {
+		_, err := os.Lstat("/" + file)
+		return err != nil
+	})
 }
 
 // registrar is a client as package cover sees it, with what was chosen for the

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/runtime/cover"
 	"github.com/procfs-shim/procfs-shim/runtime/discover"
 )
@@ -29,7 +30,7 @@ kernel's file or the engine's mask, is seen again. It needs no server.
 			if err != nil {
 				return usageError(cmd, err)
 			}
-			files, err := selectFiles(t.files)
+			files, err := policy.SelectNames(t.files)
 			if err != nil {
 				return usageError(cmd, err)
 			}
@@ -39,7 +40,7 @@ kernel's file or the engine's mask, is seen again. It needs no server.
 			if err := t.find(); err != nil {
 				return err
 			}
-			v := cover.Coverer{Served: allFiles(), Usual: usualFiles(), Out: cmd.OutOrStdout()}
+			v := cover.Coverer{Served: policy.AllFiles(), Usual: usualFiles(), Out: cmd.OutOrStdout()}
 			client, err := daemon.Dial(t.stateDir)
 			if err == nil {
 				defer client.Close()

@@ -15,6 +15,7 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/ownviews"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/runtime/attach"
 	"github.com/procfs-shim/procfs-shim/runtime/cover"
@@ -117,7 +118,7 @@ func (v *viewer) writeDown(reg daemon.Registered, trees []attach.Tree) error {
 	if err != nil {
 		return err
 	}
-	return daemon.WriteOwnViews(containerDir(v.stateDir, v.id), daemon.OwnViews{
+	return ownviews.Write(containerDir(v.stateDir, v.id), ownviews.Views{
 		Major: device.Major, Minor: device.Minor, Policy: reg.Policy, Choices: v.choices,
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -216,29 +215,5 @@ func TestByInit(t *testing.T) {
 	ids("unregistered")
 	if err := client.UnregisterInit(t.Context(), r.InitPID); err != nil {
 		t.Errorf("unregistered twice: %v", err)
-	}
-}
-
-func TestOwnViews(t *testing.T) {
-	dir := t.TempDir()
-	if _, ok, err := ReadOwnViews(dir); ok || err != nil {
-		t.Errorf("nothing written: %v, %v", ok, err)
-	}
-	want := OwnViews{Major: 1, Minor: 42, Policy: view.Policy{Swap: view.SwapNone}, Choices: policy.Choices{"swap": "none"}}
-	if err := WriteOwnViews(dir, want); err != nil {
-		t.Fatal(err)
-	}
-	got, ok, err := ReadOwnViews(dir)
-	if !ok || err != nil || got.Major != 1 || got.Minor != 42 || got.Policy != want.Policy || got.Choices.String() != "swap=none" {
-		t.Errorf("read: %+v, %v, %v", got, ok, err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, ownViewsName), []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := ReadOwnViews(dir); err == nil || !strings.Contains(err.Error(), ownViewsName) {
-		t.Errorf("half a file: %v", err)
-	}
-	if err := WriteOwnViews(dir+"/none", want); err == nil {
-		t.Error("written where no directory is")
 	}
 }

@@ -44,6 +44,9 @@ type control struct {
 	// unlocated counts the failed reads of the shared tree that are no
 	// container's; nil where there is no such tree.
 	unlocated func() map[fusefs.Cause]uint64
+	// shared explains what an open file of the shared tree holds; nil where there is
+	// no such tree.
+	shared func(snapshotID uint64) (fusefs.Explanation, error)
 
 	wg       sync.WaitGroup
 	mu       sync.Mutex
@@ -58,6 +61,8 @@ type session struct {
 	denied error
 	// owns says that a registration depends on this connection.
 	owns bool
+	// explained is the answer to "explain" that is being sent in parts.
+	explained []byte
 }
 
 func newControl(log *slog.Logger, reg *registry) *control {
@@ -254,6 +259,8 @@ func (c *control) perform(s *session, r wire.Request, a *wire.Answer) (err error
 		a.Registered = &resolved
 	case wire.OpUnregister:
 		c.reg.unregister(s, r.ID)
+	case wire.OpExplain:
+		a.Part, a.More, err = c.explain(s, *r.Explain)
 	case wire.OpServer:
 		about := c.about()
 		a.Server = &about

@@ -43,6 +43,8 @@ type tree interface {
 	SetPolicy(id string, p view.Policy)
 	// Errors counts the container's failed reads by cause.
 	Errors(id string) map[fusefs.Cause]uint64
+	// Explain tells what a text was made from; see fusefs.Bound.
+	Explain(id, path string, snapshotID uint64) (fusefs.Explanation, error)
 }
 
 // registry knows the containers that are served.

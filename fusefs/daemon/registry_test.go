@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -70,6 +71,24 @@ func (t *fakeTree) policyOf(id string) view.Policy {
 
 func (t *fakeTree) Errors(string) map[fusefs.Cause]uint64 {
 	return map[fusefs.Cause]uint64{fusefs.CauseCgroup: 3}
+}
+
+// Explain knows one file.
+func (t *fakeTree) Explain(id, path string, snapshot uint64) (fusefs.Explanation, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !t.present[id]:
+		return fusefs.Explanation{}, fusefs.ErrNotRegistered
+	case path != "proc/meminfo":
+		return fusefs.Explanation{}, fusefs.ErrNotServed
+	case snapshot != 0 && snapshot != 7:
+		return fusefs.Explanation{}, fusefs.ErrNoSnapshot
+	}
+	return fusefs.Explanation{
+		Snapshot: 7, File: path, Text: bytes.Repeat([]byte("MemTotal:  1 kB\n"), 9000),
+		Inputs: []fusefs.Input{{Path: "/sys/fs/cgroup/memory.max", Text: []byte("max\n")}, {Path: "/sys/fs/cgroup/memory.high"}, {Path: "/x", Text: []byte{}}},
+	}, nil
 }
 
 func (t *fakeTree) count() int {

@@ -154,7 +154,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	ctl.self = wire.Server{
 		Version: c.Version, PID: os.Getpid(), StartedAt: time.Now(), Mountpoint: sharedMount.Path(), Config: c.ConfigPath,
 	}
-	ctl.unlocated = shared.Errors
+	ctl.unlocated, ctl.shared = shared.Errors, shared.Explain
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -286,6 +286,32 @@ func TestHostsOwn(t *testing.T) {
 	}
 }
 
+func TestWrite(t *testing.T) {
+	h := fixture.Load(t, "debian12-v2")
+	all := materials(t, h, view.Policy{})
+	for _, c := range []struct {
+		path, field string
+		json        bool
+		says, fails string
+	}{
+		{"proc/meminfo", "", false, "FIELD", ""},
+		{"proc/meminfo", "MemTotal", false, "← binds", ""},
+		{"proc/meminfo", "MemTotal", true, `"field": "MemTotal"`, ""},
+		{"proc/meminfo", "memtotal", false, "", "near: MemTotal"},
+		{"proc/meminfo", "nothing", false, "", "there are: MemTotal"},
+		{"proc/cpuinfo", "cpu0 flags", false, "", "isn't shown it"},
+	} {
+		var out bytes.Buffer
+		err := of(h, all[c.path]).Write(&out, c.field, "as built in", c.json)
+		if c.fails == "" && (err != nil || !strings.Contains(out.String(), c.says)) || c.fails != "" && (err == nil || !strings.Contains(err.Error(), c.fails)) {
+			t.Errorf("%s %q: %v\n%s", c.path, c.field, err, out.String())
+		}
+	}
+	if err := (&explain.Explanation{File: "/proc/diskstats"}).Write(&bytes.Buffer{}, "vda reads", "", false); err == nil || !strings.Contains(err.Error(), "empty file") {
+		t.Errorf("a field of an empty file: %v", err)
+	}
+}
+
 // What goes over the control socket comes back the same.
 func TestMaterialAsJSON(t *testing.T) {
 	for path, m := range materials(t, fixture.Load(t, "debian12-hybrid"), view.Policy{Swap: view.SwapNone}) {

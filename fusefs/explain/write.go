@@ -29,6 +29,45 @@ func (e *Explanation) WriteJSON(out io.Writer) error {
 	return nil
 }
 
+// Write writes the explanation: of one field, or of all where that is "". policy is
+// the one in force, in words. The error says which fields there are, if field isn't
+// one.
+func (e *Explanation) Write(out io.Writer, field, policy string, asJSON bool) error {
+	if field != "" {
+		f, near := e.Find(field)
+		if f == nil {
+			return e.noField(field, near)
+		}
+		if !asJSON {
+			return e.WriteField(out, policy, f)
+		}
+		one := *e
+		one.Fields, one.Hidden = []Field{*f}, nil
+		return one.WriteJSON(out)
+	}
+	if asJSON {
+		return e.WriteJSON(out)
+	}
+	return e.WriteTable(out, policy)
+}
+
+// noField says why a field can't be explained.
+func (e *Explanation) noField(field string, near []string) error {
+	switch {
+	case slices.Contains(e.Hidden, field):
+		return fmt.Errorf("%s: %q is in the host's file, and the container isn't shown it", e.File, field)
+	case len(near) > 0:
+		return fmt.Errorf("%s: no field is called %q; these are near: %s", e.File, field, some(near))
+	case len(e.Fields) == 0:
+		return fmt.Errorf("%s: no field is called %q: the container is shown an empty file", e.File, field)
+	}
+	var all []string
+	for _, f := range e.Fields {
+		all = append(all, f.Name)
+	}
+	return fmt.Errorf("%s: no field is called %q; there are: %s", e.File, field, some(all))
+}
+
 // WriteTable writes a line for each field: the host's value, the one shown, its kind
 // and what it is made from. policy is the one in force, in words.
 func (e *Explanation) WriteTable(out io.Writer, policy string) error {

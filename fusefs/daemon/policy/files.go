@@ -22,8 +22,44 @@ const (
 // Name is what a served file is called in lists and after --file: its path below
 // /proc or /sys/devices/system.
 func Name(filePath string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(filePath, "proc/"), "sys/devices/system/")
+	return strings.TrimPrefix(strings.TrimPrefix(filePath, "proc/"), sysTop)
 }
+
+// AllFiles are the paths of all served files below a tree.
+func AllFiles() []string { return filesWith(func(fusefs.File) bool { return true }) }
+
+// UsualFiles are those bound unless something else was said.
+func UsualFiles() []string { return filesWith(func(f fusefs.File) bool { return f.BindByDefault }) }
+
+func filesWith(which func(fusefs.File) bool) (paths []string) {
+	for _, f := range fusefs.Files() {
+		if which(f) {
+			paths = append(paths, f.Path)
+		}
+	}
+	return paths
+}
+
+// FilePath is the path below a tree of the one file that a name means: of the table,
+// or of one in the host's directories below /sys/devices/system, as
+// "node/node0/meminfo". The error names the nearest file.
+func FilePath(name string) (string, error) {
+	full := path.Clean(strings.TrimPrefix(name, "/"))
+	table := fusefs.Files()
+	for _, f := range table {
+		if f.Path == full || Name(f.Path) == full {
+			return f.Path, nil
+		}
+	}
+	below := strings.TrimPrefix(full, sysTop)
+	if strings.HasPrefix(below, "cpu/") || strings.HasPrefix(below, "node/") {
+		return sysTop + below, nil // whether it is there, the tree knows
+	}
+	return "", fmt.Errorf("%.40q is not served%s", name, nearestFile(table, name))
+}
+
+// sysTop is where the host's directories are in a tree.
+const sysTop = "sys/devices/system/"
 
 // Select reads a list of files: terms with commas between them, each of which
 // adds to the terms before it.
@@ -59,6 +95,19 @@ func Select(list string) ([]string, error) {
 		}
 	}
 	return paths, nil
+}
+
+// SelectNames is Select of names that were given one by one after --file, which the
+// error names; nil without any.
+func SelectNames(names []string) ([]string, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	files, err := Select(strings.Join(names, ","))
+	if err != nil {
+		return nil, fmt.Errorf("--file: %w", err)
+	}
+	return files, nil
 }
 
 // mark sets what a name stands for, and says whether there is such a thing.

@@ -301,3 +301,22 @@ func TestNearest(t *testing.T) {
 		}
 	}
 }
+
+func TestFilePath(t *testing.T) {
+	for name, want := range map[string]string{
+		"meminfo": "proc/meminfo", "/proc/meminfo": "proc/meminfo", "proc/stat": "proc/stat", "pressure/cpu": "proc/pressure/cpu",
+		"cpu/online": "sys/devices/system/cpu/online", "/sys/devices/system/cpu/online": "sys/devices/system/cpu/online",
+		"node/node0/meminfo": "sys/devices/system/node/node0/meminfo", "cpu/cpu0/topology/core_id": "sys/devices/system/cpu/cpu0/topology/core_id",
+	} {
+		if got, err := FilePath(name); err != nil || got != want {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
+	}
+	for name, says := range map[string]string{
+		"memifo": "is it meminfo?", "pressure": "these are", "": "not served", "../etc/passwd": "not served", "cpu/../../../etc": "not served", "all": "not served",
+	} {
+		if got, err := FilePath(name); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%q: %q, %v, want %q", name, got, err, says)
+		}
+	}
+}

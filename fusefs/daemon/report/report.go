@@ -170,14 +170,10 @@ func (r *Report) serverNotes() []string {
 	if s == nil {
 		return []string{"no server is running: start one with 'procfs-shim serve'"}
 	}
-	differs := policy.Differences(s.Policy, view.Policy{}).String()
-	if differs == "" {
-		differs = "as built in"
-	}
 	notes := []string{
 		fmt.Sprintf("server: %s, process %d, up %v, shared tree at %s, %d containers registered",
 			s.Version, s.PID, time.Duration(s.UptimeSeconds)*time.Second, s.Mountpoint, s.Containers),
-		"server: default policy: " + differs,
+		"server: default policy: " + policy.InWords(s.Policy),
 	}
 	if len(s.Errors) > 0 {
 		notes = append(notes, "server: failed reads: "+counts(s.Errors))

@@ -86,3 +86,17 @@ type Server struct {
 	// and of the shared tree by readers whose container could not be told.
 	Errors map[fusefs.Cause]uint64 `json:"errors,omitempty"`
 }
+
+// Explain asks what a text was made from.
+type Explain struct {
+	// ID is the container's; "" asks for a snapshot of the shared tree.
+	ID string `json:"id,omitempty"`
+	// File is the path below a tree: "proc/meminfo".
+	File string `json:"file"`
+	// Snapshot is one that an open file holds, in the container's tree or the
+	// shared one; 0 asks for a new one.
+	Snapshot uint64 `json:"snapshot,omitempty"`
+	// Offset is how many bytes of the answer came before: above 0 the last one is
+	// gone on with.
+	Offset int `json:"offset,omitempty"`
+}

@@ -19,11 +19,18 @@
 //	{"n":4,"op":"server"}
 //	{"n":4,"server":{"version":"v1.2.3",…}}
 //
-//	{"n":5,"op":"dance"}
-//	{"n":5,"error":{"code":"malformed","message":"…"}}
+//	{"n":5,"op":"explain","explain":{"id":"web","file":"proc/meminfo"}}
+//	{"n":5,"part":"eyJzbmFw…","more":true}
+//
+//	{"n":6,"op":"dance"}
+//	{"n":6,"error":{"code":"malformed","message":"…"}}
 //
 // "resolve" is answered as "register" would be, and changes nothing; the answer
 // has no directory.
+//
+// "explain" is answered with the JSON of an explain.Material, in parts: while
+// "more" is true, the same request with the number of bytes that came as "offset"
+// gets the next one.
 //
 // n is chosen by the client and repeated in the answer, so that an answer
 // whose caller gave up is told from the next one. "list" gives as many
@@ -53,6 +60,13 @@ const (
 	// (NAME_MAX).
 	maxID = 255
 
+	// maxPath is the longest path of a served file in bytes, by far.
+	maxPath = 255
+
+	// PartSize is how many bytes one answer to "explain" has at most; as base64
+	// they fit a line.
+	PartSize = MaxLine / 2
+
 	// maxPage is how many bytes of encoded containers one answer to "list"
 	// may hold, if it holds more than one.
 	maxPage = MaxLine / 2
@@ -65,6 +79,7 @@ const (
 	OpUnregister = "unregister"
 	OpList       = "list"
 	OpServer     = "server"
+	OpExplain    = "explain"
 )
 
 // The codes of error answers.
@@ -107,6 +122,7 @@ type Request struct {
 	Registration *Registration `json:"registration,omitempty"`
 	ID           string        `json:"id,omitempty"`
 	After        string        `json:"after,omitempty"`
+	Explain      *Explain      `json:"explain,omitempty"`
 }
 
 // Answer is one line from the server.
@@ -116,6 +132,7 @@ type Answer struct {
 	Registered *Registered `json:"registered,omitempty"`
 	Containers []Status    `json:"containers,omitempty"`
 	Server     *Server     `json:"server,omitempty"`
+	Part       []byte      `json:"part,omitempty"` // of an explain.Material
 	More       bool        `json:"more,omitempty"`
 }
 
@@ -143,7 +160,7 @@ func DecodeRequest(line []byte) (Request, error) {
 // can't be right.
 func (r Request) check() error {
 	hasRegistration, hasID, hasAfter := r.Registration != nil, r.ID != "", r.After != ""
-	var fits bool
+	fits, hasExplain := false, r.Explain != nil
 	switch r.Op {
 	case OpRegister, OpResolve:
 		fits = hasRegistration && !hasID && !hasAfter
@@ -153,14 +170,19 @@ func (r Request) check() error {
 		fits = !hasRegistration && !hasID
 	case OpServer:
 		fits = !hasRegistration && !hasID && !hasAfter
+	case OpExplain:
+		fits = !hasRegistration && !hasID && !hasAfter && hasExplain
 	default:
-		return Errorf(CodeMalformed, "request: op %.40q is none of %s, %s, %s, %s, %s", r.Op, OpRegister, OpResolve, OpUnregister, OpList, OpServer)
+		return Errorf(CodeMalformed, "request: op %.40q is none of %s, %s, %s, %s, %s, %s",
+			r.Op, OpRegister, OpResolve, OpUnregister, OpList, OpServer, OpExplain)
 	}
 	switch {
-	case !fits:
+	case !fits, hasExplain && r.Op != OpExplain:
 		return Errorf(CodeMalformed, "request %s: a field is missing or belongs to another operation", r.Op)
 	case hasRegistration:
 		return r.Registration.check()
+	case hasExplain:
+		return r.Explain.check()
 	case hasID:
 		return checkID(r.ID)
 	}
@@ -182,6 +204,32 @@ func (r *Registration) check() error {
 		return Errorf(CodeInvalid, "container %s: %v", r.ID, err)
 	}
 	return nil
+}
+
+func (e *Explain) check() error {
+	if e.File == "" || len(e.File) > maxPath || e.Offset < 0 {
+		return Errorf(CodeInvalid, "explain %.80q from byte %d on: not a file and an offset", e.File, e.Offset)
+	}
+	if e.ID == "" && e.Snapshot == 0 {
+		return Errorf(CodeInvalid, "explain %.80q: neither a container nor a snapshot is named", e.File)
+	}
+	if e.ID == "" {
+		return nil
+	}
+	return checkID(e.ID)
+}
+
+// Part cuts what one answer to "explain" can hold out of the whole, from offset on;
+// more says that this wasn't the rest.
+func Part(whole []byte, offset int) (part []byte, more bool, err error) {
+	if offset > len(whole) {
+		return nil, false, Errorf(CodeInvalid, "explain from byte %d on: the answer has %d", offset, len(whole))
+	}
+	part = whole[offset:]
+	if len(part) > PartSize {
+		return part[:PartSize], true, nil
+	}
+	return part, false, nil
 }
 
 // checkID keeps out what can't be a file name or would not be readable in a

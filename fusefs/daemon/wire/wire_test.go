@@ -29,6 +29,9 @@ func TestDecodeRequest(t *testing.T) {
 		{"unregister", `{"n":2,"op":"unregister","id":"web"}`, ""},
 		{"list", `{"n":3,"op":"list"}`, ""},
 		{"server", `{"n":3,"op":"server"}`, ""},
+		{"explain", `{"op":"explain","explain":{"id":"web","file":"proc/meminfo"}}`, ""},
+		{"explain a part", `{"op":"explain","explain":{"id":"web","file":"proc/meminfo","offset":9}}`, ""},
+		{"explain a snapshot", `{"op":"explain","explain":{"file":"proc/meminfo","snapshot":18446744073709551615}}`, ""},
 		{"list from", `{"n":3,"op":"list","after":"web"}`, ""},
 		{"id as systemd escapes it", `{"op":"unregister","id":"a\\x2db.c:d@e+f_g"}`, ""},
 
@@ -51,6 +54,16 @@ func TestDecodeRequest(t *testing.T) {
 		{"register without", `{"op":"register"}`, CodeMalformed},
 		{"unregister without", `{"op":"unregister"}`, CodeMalformed},
 		{"unregister with after", `{"op":"unregister","id":"a","after":"b"}`, CodeMalformed},
+
+		{"explain without", `{"op":"explain"}`, CodeMalformed},
+		{"explain with id", `{"op":"explain","id":"a","explain":{"id":"a","file":"b"}}`, CodeMalformed},
+		{"list with explain", `{"op":"list","explain":{"id":"a","file":"b"}}`, CodeMalformed},
+
+		{"explain nobody", `{"op":"explain","explain":{"file":"proc/meminfo"}}`, CodeInvalid},
+		{"explain nothing", `{"op":"explain","explain":{"id":"a"}}`, CodeInvalid},
+		{"explain from before", `{"op":"explain","explain":{"id":"a","file":"b","offset":-1}}`, CodeInvalid},
+		{"explain a bad id", `{"op":"explain","explain":{"id":"../a","file":"b"}}`, CodeInvalid},
+		{"explain a long path", `{"op":"explain","explain":{"id":"a","file":"` + strings.Repeat("a", maxPath+1) + `"}}`, CodeInvalid},
 
 		{"id missing", `{"op":"register","registration":{"init_pid":2}}`, CodeInvalid},
 		{"id too long", `{"op":"unregister","id":"` + strings.Repeat("a", maxID+1) + `"}`, CodeInvalid},
@@ -95,6 +108,7 @@ func FuzzDecodeRequest(f *testing.F) {
 	f.Add([]byte(`{"n":1,"op":"register","registration":{"id":"web","cgroup":{"unified":"/c/web"},"init_pid":4711,"container":{"engine":"docker","id":"3f","name":"web"},"choices":{"swap":"none","files":"-meminfo"},"owned":true}}`))
 	f.Add([]byte(`{"n":2,"op":"unregister","id":"web"}`))
 	f.Add([]byte(`{"n":3,"op":"list","after":"web"}`))
+	f.Add([]byte(`{"op":"explain","explain":{"id":"web","file":"proc/meminfo","snapshot":7,"offset":9}}`))
 	f.Add([]byte(`{"op":"list"} {`))
 	f.Add([]byte(`null`))
 	f.Fuzz(func(t *testing.T, line []byte) {

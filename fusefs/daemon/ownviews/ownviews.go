@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package daemon
+// Package ownviews is what `run` writes down about the views of a container with a
+// server of its own, which nobody else can ask: a file in the container's state
+// directory.
+package ownviews
 
 import (
 	"encoding/json"
@@ -14,12 +17,11 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
-// ownViewsName is a file in a container's state directory.
-const ownViewsName = "views.json"
+// name is a file in a container's state directory.
+const name = "views.json"
 
-// OwnViews is what `run` writes down about the views of a container with a server
-// of its own, which nobody else can ask.
-type OwnViews struct {
+// Views is the file's content.
+type Views struct {
 	// Major and Minor are the device of the file system: it tells that server's
 	// files from those of a daemon that is gone.
 	Major   uint32         `json:"major"`
@@ -28,11 +30,11 @@ type OwnViews struct {
 	Choices policy.Choices `json:"choices,omitempty"`
 }
 
-// WriteOwnViews writes to the container's state directory.
-func WriteOwnViews(dir string, v OwnViews) error {
+// Write writes to the container's state directory.
+func Write(dir string, v Views) error {
 	text, err := json.Marshal(v)
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, ownViewsName), text, 0o600)
+		err = os.WriteFile(filepath.Join(dir, name), text, 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("views: %w", err)
@@ -40,9 +42,9 @@ func WriteOwnViews(dir string, v OwnViews) error {
 	return nil
 }
 
-// ReadOwnViews reads it; ok is false for a container that a daemon serves.
-func ReadOwnViews(dir string) (v OwnViews, ok bool, err error) {
-	path := filepath.Join(dir, ownViewsName)
+// Read reads it; ok is false for a container that a daemon serves.
+func Read(dir string) (v Views, ok bool, err error) {
+	path := filepath.Join(dir, name)
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return v, false, nil
