@@ -43,13 +43,16 @@ func (f *file) open() (*os.File, error) {
 	return f.file.Load(), nil
 }
 
-// read returns the whole text.
-func (f *file) read() ([]byte, error) {
+// read returns the whole text, in memory if that has room for it.
+func (f *file) read(memory []byte) ([]byte, error) {
 	file, err := f.open()
 	if err != nil {
 		return nil, err
 	}
-	text := make([]byte, 0, 4096)
+	text := memory[:0]
+	if cap(text) == 0 {
+		text = make([]byte, 0, 4096)
+	}
 	for len(text) < maxText {
 		n, err := file.ReadAt(text[len(text):cap(text)], int64(len(text)))
 		text = text[:len(text)+n]

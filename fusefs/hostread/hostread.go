@@ -13,7 +13,8 @@
 // are online.
 //
 // Nothing waits: readers that find a value too old each make a new one. Values
-// aren't changed once made, nor are the texts that a [Record] keeps.
+// and texts are those of whoever reads with a [Record] until that is reset; their
+// memory is then used again, so that a warm reader allocates nothing.
 package hostread
 
 import (
@@ -48,7 +49,7 @@ type Files struct {
 	meminfo        *document[*procfile.Meminfo]
 	ratio, kbytes  *document[uint64]
 	hugePage       *document[uint64]
-	stat           *document[*procfile.Stat]
+	stat           *document[counters]
 	diskstats      *document[*procfile.Diskstats]
 	swaps          *document[*procfile.Swaps]
 	vmstat         *document[*procfile.Vmstat]
@@ -59,14 +60,15 @@ type Files struct {
 	uptime         file
 	loadavg        file
 	cpuinfoFile    file
-	cpus, cpus32   cached[cpus]
-	required, more []*file // what a host always has, and what some haven't
+	cpus, cpus32   shared[cpus]
+	texts          shared[struct{}] // of Append
+	required, more []*file          // what a host always has, and what some haven't
 	byPath         map[string]*file
 }
 
 // cpus is the cpuinfo while these CPUs were online.
 type cpus struct {
-	parsed[*procfile.CPUInfo]
+	info   *procfile.CPUInfo
 	online cpulist.Set
 }
 
@@ -94,22 +96,23 @@ func Open(procRoot, sysRoot string, clock func() time.Time) (*Files, error) {
 		return filepath.Join(sysRoot, strings.TrimPrefix(path, "sys/"))
 	}
 	f := &Files{
-		meminfo:     newDocument(at("proc/meminfo"), clock, procfile.ParseMeminfo),
+		meminfo:     newDocument(at("proc/meminfo"), clock, parseInto[procfile.Meminfo]),
 		ratio:       newDocument(at("proc/sys/vm/overcommit_ratio"), clock, parseNumber),
 		kbytes:      newDocument(at("proc/sys/vm/overcommit_kbytes"), clock, parseNumber),
 		hugePage:    newDocument(at("sys/kernel/mm/transparent_hugepage/hpage_pmd_size"), clock, parseNumber),
-		stat:        newDocument(at("proc/stat"), clock, procfile.ParseStat),
-		diskstats:   newDocument(at("proc/diskstats"), clock, procfile.ParseDiskstats),
-		swaps:       newDocument(at("proc/swaps"), clock, procfile.ParseSwaps),
-		vmstat:      newDocument(at("proc/vmstat"), clock, procfile.ParseVmstat),
-		slabinfo:    newDocument(at("proc/slabinfo"), clock, procfile.ParseSlabinfo),
+		stat:        newDocument(at("proc/stat"), clock, parseStat),
+		diskstats:   newDocument(at("proc/diskstats"), clock, parseInto[procfile.Diskstats]),
+		swaps:       newDocument(at("proc/swaps"), clock, parseInto[procfile.Swaps]),
+		vmstat:      newDocument(at("proc/vmstat"), clock, parseInto[procfile.Vmstat]),
+		slabinfo:    newDocument(at("proc/slabinfo"), clock, parseInto[procfile.Slabinfo]),
 		pressure:    map[string]*document[*procfile.Pressure]{},
 		lists:       map[string]*document[cpulist.Set]{},
 		uptime:      file{path: at("proc/uptime")},
 		loadavg:     file{path: at("proc/loadavg")},
+		texts:       shared[struct{}]{now: clock},
 		cpuinfoFile: file{path: at("proc/cpuinfo")},
-		cpus:        cached[cpus]{maxAge: cpuinfoMaxAge, now: clock},
-		cpus32:      cached[cpus]{maxAge: cpuinfoMaxAge, now: clock},
+		cpus:        shared[cpus]{maxAge: cpuinfoMaxAge, now: clock},
+		cpus32:      shared[cpus]{maxAge: cpuinfoMaxAge, now: clock},
 	}
 	f.nodes.open(at("sys/devices/system/node"), clock)
 	f.required = []*file{&f.meminfo.file, &f.ratio.file, &f.kbytes.file, &f.cpuinfoFile}
@@ -123,7 +126,7 @@ func Open(procRoot, sysRoot string, clock func() time.Time) (*Files, error) {
 	}
 	for _, resource := range []string{"cpu", "memory", "io", "irq"} {
 		path := "proc/pressure/" + resource
-		d := newDocument(at(path), clock, procfile.ParsePressure)
+		d := newDocument(at(path), clock, parseInto[procfile.Pressure])
 		f.pressure[resource], f.byPath[path] = d, &d.file
 		f.more = append(f.more, &d.file)
 	}
@@ -165,7 +168,7 @@ func (f *Files) Close() error {
 // Length returns how many bytes the text of another file of the host has now.
 func Length(path string) (int, error) {
 	f := &file{path: path}
-	text, err := f.read()
+	text, err := f.read(nil)
 	return len(text), errors.Join(err, f.close())
 }
 

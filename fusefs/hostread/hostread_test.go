@@ -162,7 +162,7 @@ func TestLongText(t *testing.T) {
 	}
 	f := &file{path: path}
 	for range 2 {
-		if text, err := f.read(); err != nil || string(text) != want {
+		if text, err := f.read(nil); err != nil || string(text) != want {
 			t.Errorf("read %d bytes of %d, %v", len(text), len(want), err)
 		}
 	}

@@ -15,8 +15,8 @@ import (
 func HasLinux32() bool { return goruntime.GOARCH == "arm64" }
 
 // readLinux32 is read as readers with the personality PER_LINUX32 do.
-func (f *file) readLinux32() (text []byte, err error) {
-	if failed := asLinux32(func() { text, err = f.read() }); failed != nil {
+func (f *file) readLinux32(memory []byte) (text []byte, err error) {
+	if failed := asLinux32(func() { text, err = f.read(memory) }); failed != nil {
 		return nil, errorf("%s: %w", f.path, failed)
 	}
 	return text, err

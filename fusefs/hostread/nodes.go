@@ -62,13 +62,12 @@ func (n *nodes) at(id int) (*node, error) {
 		return one, nil
 	}
 	path := func(name string) string { return filepath.Join(n.path, fmt.Sprintf("node%d", id), name) }
-	text := func(text []byte) ([]byte, error) { return text, nil }
 	one := &node{
-		meminfo:  newDocument(path("meminfo"), n.clock, procfile.ParseNodeMeminfo),
-		numastat: newDocument(path("numastat"), n.clock, procfile.ParseNumastat),
+		meminfo:  newDocument(path("meminfo"), n.clock, parseInto[procfile.NodeMeminfo]),
+		numastat: newDocument(path("numastat"), n.clock, parseInto[procfile.Numastat]),
 		cpulist:  newDocument(path("cpulist"), n.clock, parseList),
-		cpumap:   newDocument(path("cpumap"), n.clock, text),
-		distance: newDocument(path("distance"), n.clock, text),
+		cpumap:   newDocument(path("cpumap"), n.clock, parseText),
+		distance: newDocument(path("distance"), n.clock, parseText),
 	}
 	n.byID[id] = one
 	return one, nil

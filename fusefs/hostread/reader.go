@@ -12,8 +12,8 @@ import (
 
 // Reader reads the host's files. It is a small value: make one for each text.
 //
-// What its methods return is at most 10 ms old and shared: it must not be changed.
-// An error is ErrUnreadable.
+// What its methods return is at most 10 ms old and shared: it must not be changed,
+// nor used after the record was reset. An error is ErrUnreadable.
 type Reader struct {
 	files  *Files
 	record *Record
@@ -54,8 +54,12 @@ func (r Reader) HugePage() uint64 {
 	return size
 }
 
-// Stat returns /proc/stat.
-func (r Reader) Stat() (*procfile.Stat, error) { return r.files.stat.get(r.record) }
+// Stat returns /proc/stat without its lines of CPUs, of which a host has hundreds
+// and a view shows none.
+func (r Reader) Stat() (*procfile.Stat, error) {
+	counters, err := r.files.stat.get(r.record)
+	return counters.stat, err
+}
 
 // Diskstats returns /proc/diskstats.
 func (r Reader) Diskstats() (*procfile.Diskstats, error) { return r.files.diskstats.get(r.record) }
@@ -97,22 +101,17 @@ func (r Reader) CPUInfo(online cpulist.Set, linux32 bool) (*procfile.CPUInfo, er
 	f, kept := r.files, &r.files.cpus
 	read := f.cpuinfoFile.read
 	if linux32 {
-		kept, read = &f.cpus32, func() ([]byte, error) { return f.cpuinfoFile.readLinux32() }
+		kept, read = &f.cpus32, f.cpuinfoFile.readLinux32
 	}
 	same := func(c cpus) bool { return c.online.Equal(online) }
-	c, err := kept.get(same, func() (cpus, error) {
-		text, err := read()
+	c, err := kept.get(r.record, f.cpuinfoFile.path, same, read, func(old cpus, text []byte) (cpus, error) {
+		info, err := parseInto(old.info, text)
 		if err != nil {
-			return cpus{}, err
+			return cpus{info: info}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 		}
-		cpuinfo, err := procfile.ParseCPUInfo(text)
-		if err != nil {
-			return cpus{}, fmt.Errorf("%w: %w", ErrUnreadable, err)
-		}
-		return cpus{parsed[*procfile.CPUInfo]{cpuinfo, text}, online}, nil
+		return cpus{info, online}, nil
 	})
-	r.record.add(f.cpuinfoFile.path, c.text)
-	return c.value, err
+	return c.info, err
 }
 
 // Append appends the host's own text of a file to dst: what a reader on the host
@@ -126,16 +125,19 @@ func (r Reader) Append(dst []byte, path string, linux32 bool) ([]byte, error) {
 	if linux32 {
 		read = f.readLinux32
 	}
-	text, err := read()
-	if err != nil {
-		return dst, err
-	}
-	if len(text) == 0 && path != "proc/diskstats" { // of a host without disks
-		return dst, errorf("%s is empty", f.path)
-	}
-	r.record.add(f.path, text)
-	return append(dst, text...), nil
+	// A text is of this moment, so none is shared: only their memory is.
+	_, err := r.files.texts.get(r.record, f.path, never, read, func(_ struct{}, text []byte) (struct{}, error) {
+		if len(text) == 0 && path != "proc/diskstats" { // of a host without disks
+			return struct{}{}, errorf("%s is empty", f.path)
+		}
+		dst = append(dst, text...)
+		return struct{}{}, nil
+	})
+	return dst, err
 }
+
+// never is the fits of what isn't shared.
+func never(struct{}) bool { return false }
 
 // Known are the paths that Append knows, sorted.
 func (f *Files) Known() []string {

@@ -5,6 +5,7 @@ package hostread
 import (
 	"errors"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -58,7 +59,11 @@ func TestDocuments(t *testing.T) {
 			text := host.Read(test.path)
 			switch first := first.(type) {
 			case appender:
-				if got := string(first.Append(nil)); strings.TrimSpace(got) != strings.TrimSpace(text) {
+				want := text
+				if test.path == "proc/stat" {
+					want = regexp.MustCompile(`(?m)^cpu\d.*\n`).ReplaceAllString(want, "")
+				}
+				if got := string(first.Append(nil)); strings.TrimSpace(got) != strings.TrimSpace(want) {
 					t.Errorf("%s: %s is %q", name, test.path, got)
 				}
 			case []byte:

@@ -6,18 +6,28 @@ package hostread
 // were made, so that they can be explained later. It costs nothing but to keep
 // them: texts are shared by all who were given them, and not copied.
 //
-// Its zero value is empty. It belongs to one goroutine at a time.
+// Its zero value is empty. It belongs to one goroutine at a time, and must not be
+// copied.
 type Record struct{ inputs []input }
 
-// An input is one file's text, which nobody changes.
+// An input is one file's text, which nobody changes while it is held.
 type input struct {
 	path string
 	text []byte
+	hold hold // nil if there is none
 }
 
-// Reset empties the record.
+// A hold keeps a text, and what was made of it, from being overwritten.
+type hold interface{ release() }
+
+// Reset empties the record. What was read with it must not be used any more.
 func (r *Record) Reset() {
-	clear(r.inputs) // which hold on to texts
+	for i := range r.inputs {
+		if h := r.inputs[i].hold; h != nil {
+			h.release()
+		}
+	}
+	clear(r.inputs)
 	r.inputs = r.inputs[:0]
 }
 
@@ -37,9 +47,9 @@ func (r *Record) Size() (size int) {
 	return size
 }
 
-// add notes a file. A nil record takes nothing.
-func (r *Record) add(path string, text []byte) {
+// add notes a file, and takes over the hold. A nil record takes nothing.
+func (r *Record) add(path string, text []byte, h hold) {
 	if r != nil {
-		r.inputs = append(r.inputs, input{path, text})
+		r.inputs = append(r.inputs, input{path, text, h})
 	}
 }
