@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"path"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -268,21 +267,21 @@ func TestSharedContainers(t *testing.T) {
 	if _, _, err := s.render(row, paths("/no/such")); err == nil {
 		t.Error("a cgroup that isn't there was read")
 	}
-	for _, all := range s.byName {
+	for _, all := range s.byPlace {
 		for _, c := range all {
 			s.drop(c)
 		}
 	}
 }
 
-// Names that people can read may be those of several cgroups.
-func TestSharedNamesCollide(t *testing.T) {
+// Cgroups that are the same in memory's hierarchy may differ elsewhere.
+func TestSharedPlacesCollide(t *testing.T) {
 	r := newRig(t, "debian12-hybrid")
 	s := NewShared(r.shim, nil)
 	var all []*shared
 	for _, controllers := range []map[string]string{
 		{"memory": fixture.Container, "cpu": fixture.Container, "cpuset": fixture.Container},
-		{"memory": fixture.Sibling, "cpu": fixture.Sibling, "cpuset": fixture.Sibling},
+		{"memory": fixture.Container, "cpu": fixture.Sibling, "cpuset": fixture.Sibling},
 	} {
 		paths, err := cgroupread.NewPaths("/", controllers)
 		if err != nil {
@@ -294,17 +293,17 @@ func TestSharedNamesCollide(t *testing.T) {
 		}
 		all = append(all, c)
 	}
-	// As if both were called the same.
-	s.byName = map[string][]*shared{all[0].name: slices.Clone(all)}
-	all[1].name = all[0].name
+	if all[0] == all[1] {
+		t.Fatal("two cgroups are one container")
+	}
 	for _, c := range all {
-		if got := s.findLocked(c.name, c.place); got != c {
-			t.Errorf("found another cgroup of the same name")
+		if got := s.findLocked(c.place); got != c {
+			t.Errorf("found another cgroup of the same key")
 		}
 		c.release()
 	}
 	s.forget(all[0])
-	if left := s.byName[all[1].name]; len(left) != 1 || left[0] != all[1] {
+	if left := s.byPlace[keyOf(all[1].place)]; len(left) != 1 || left[0] != all[1] {
 		t.Errorf("left over: %v", left)
 	}
 	s.forget(all[1])

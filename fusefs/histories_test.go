@@ -128,7 +128,7 @@ func TestSharedByInit(t *testing.T) {
 	if s.entries != 2 {
 		t.Errorf("%d containers are kept", s.entries)
 	}
-	for _, all := range s.byName {
+	for _, all := range s.byPlace {
 		for _, c := range all {
 			s.drop(c)
 		}

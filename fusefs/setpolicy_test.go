@@ -50,7 +50,7 @@ func TestSetPolicy(t *testing.T) {
 				t.Errorf("shared, with CPU view %v: %q, want %q", p.CPUView, got, want)
 			}
 		}
-		for _, all := range s.byName {
+		for _, all := range s.byPlace {
 			for _, c := range all {
 				s.drop(c)
 			}

@@ -23,6 +23,9 @@ import (
 // are opened again when somebody reads.
 const maxSharedContainers = 1024
 
+// cpuinfo is the file of which there is a 32-bit form.
+const cpuinfo = "proc/cpuinfo"
+
 // Shared is the tree with one view, LXCFS's layout, in which each reader sees
 // its own container. It is safe for concurrent use.
 type Shared struct {
@@ -36,17 +39,28 @@ type Shared struct {
 
 	mu      sync.Mutex
 	policy  view.Policy
-	byName  map[string][]*shared // by Paths.String, which two cgroups may share
-	reads   uint64               // counts up
+	byPlace map[placeKey][]*shared
+	reads   uint64 // counts up
 	entries int
 }
 
 // A shared is a container that was read.
 type shared struct {
 	*container
-	name     string
 	place    locate.Place
 	lastRead uint64 // Shared.reads then
+}
+
+// A placeKey is the same for equal places, and for few that are not: for those that
+// differ in hierarchies other than memory's alone.
+type placeKey struct {
+	memory string // path
+	init   int
+}
+
+func keyOf(p locate.Place) placeKey {
+	memory, _ := p.Cgroup.Path("memory")
+	return placeKey{memory, p.Init}
 }
 
 // NewShared returns a tree whose readers are located by l and shown their
@@ -54,7 +68,7 @@ type shared struct {
 func NewShared(h *Host, l *locate.Locator) *Shared {
 	return &Shared{
 		host: h, views: nodes.New(h.present, h.sources.Directories()), locator: l, handles: snapshot.NewTable(h.pool, h.horizon),
-		failures: failures{log: h.log.With("tree", "shared")}, byName: map[string][]*shared{},
+		failures: failures{log: h.log.With("tree", "shared")}, byPlace: map[placeKey][]*shared{},
 	}
 }
 
@@ -63,7 +77,7 @@ func (s *Shared) SetPolicy(p view.Policy) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.policy = p
-	for _, all := range s.byName {
+	for _, all := range s.byPlace {
 		for _, c := range all {
 			c.policy.Store(&p)
 		}
@@ -116,7 +130,7 @@ func (s *Shared) measure(_ uint64, f *File, reader uint32) (int, error) {
 // show makes the text that this reader is to see, and says of which container;
 // without one there was none to be opened.
 func (s *Shared) show(f *File, reader uint32) (*snapshot.Snapshot, *container, error) {
-	t := text{file: f, linux32: s.linux32(reader)}
+	t := text{file: f, linux32: f.Path == cpuinfo && s.linux32(reader)}
 	place, err := s.locator.Locate(reader)
 	if f.Passed() || s.asHost.Load() {
 		return s.showHost(t, place, err)
@@ -201,9 +215,8 @@ func (s *Shared) render(t text, place locate.Place) (*snapshot.Snapshot, *contai
 // that was started in the cgroup of another that has ended has CPU times of its
 // own.
 func (s *Shared) acquire(place locate.Place) (*shared, error) {
-	name := place.Cgroup.String()
 	s.mu.Lock()
-	c := s.findLocked(name, place)
+	c := s.findLocked(place)
 	s.mu.Unlock()
 	if c != nil {
 		return c, nil
@@ -221,18 +234,19 @@ func (s *Shared) acquire(place locate.Place) (*shared, error) {
 		return nil, err
 	}
 	opened := &shared{
-		container: newContainer(s.host, Container{ID: fmt.Sprintf("%s init %d", name, place.Init), Cgroup: cg, Init: init}),
-		name:      name, place: place,
+		container: newContainer(s.host, Container{ID: fmt.Sprintf("%s init %d", place.Cgroup, place.Init), Cgroup: cg, Init: init}),
+		place:     place,
 	}
 	s.mu.Lock()
-	c = s.findLocked(name, place)
+	c = s.findLocked(place)
 	var out *shared
 	if c == nil {
 		p := s.policy
 		opened.policy.Store(&p)
-		s.byName[name] = append(s.byName[name], opened)
+		key := keyOf(place)
+		s.byPlace[key] = append(s.byPlace[key], opened)
 		s.entries++
-		c = s.findLocked(name, place)
+		c = s.findLocked(place)
 		out = s.crowdedLocked()
 	}
 	s.mu.Unlock()
@@ -246,9 +260,9 @@ func (s *Shared) acquire(place locate.Place) (*shared, error) {
 }
 
 // findLocked needs mu. It returns the container with a reference, or nil.
-func (s *Shared) findLocked(name string, place locate.Place) *shared {
-	for _, c := range s.byName[name] {
-		if c.place.Init == place.Init && c.place.Cgroup.Equal(place.Cgroup) {
+func (s *Shared) findLocked(place locate.Place) *shared {
+	for _, c := range s.byPlace[keyOf(place)] {
+		if c.place.Cgroup.Equal(place.Cgroup) {
 			s.reads++
 			c.lastRead = s.reads
 			c.refs.Add(1)
@@ -265,7 +279,7 @@ func (s *Shared) crowdedLocked() *shared {
 		return nil
 	}
 	var oldest *shared
-	for _, all := range s.byName {
+	for _, all := range s.byPlace {
 		for _, c := range all {
 			if oldest == nil || c.lastRead < oldest.lastRead {
 				oldest = c
@@ -278,17 +292,18 @@ func (s *Shared) crowdedLocked() *shared {
 
 // takeLocked needs mu. It takes c out and says whether it was there.
 func (s *Shared) takeLocked(c *shared) bool {
-	all := s.byName[c.name]
+	key := keyOf(c.place)
+	all := s.byPlace[key]
 	i := slices.Index(all, c)
 	if i < 0 {
 		return false
 	}
 	s.entries--
 	if len(all) == 1 {
-		delete(s.byName, c.name)
+		delete(s.byPlace, key)
 		return true
 	}
-	s.byName[c.name] = slices.Delete(all, i, i+1)
+	s.byPlace[key] = slices.Delete(all, i, i+1)
 	return true
 }
 

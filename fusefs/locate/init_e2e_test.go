@@ -57,14 +57,6 @@ func startNamespace(t *testing.T) (init, deep int, stop func()) {
 	}
 }
 
-// ways are the two ways of finding an init process.
-func ways(l *Locator) map[string]func(task, spaceFile) (task, error) {
-	return map[string]func(task, spaceFile) (task, error){
-		"asked":  l.findInit,
-		"walked": func(reader task, space spaceFile) (task, error) { return l.walkToInit(reader, space.namespace) },
-	}
-}
-
 func TestFindsInit(t *testing.T) {
 	l := newLocator(t)
 	init, deep, _ := startNamespace(t)
@@ -76,16 +68,15 @@ func TestFindsInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.close()
-	space, err := reader.openNamespace()
+	space, err := reader.namespace()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer space.close()
-	if space.namespace == l.host {
+	if space == l.host {
 		t.Fatal("the process is in this namespace")
 	}
-	for name, find := range ways(l) {
-		found, err := find(reader, space)
+	for name, l := range ways(t, l) {
+		found, err := l.openInit(reader, space)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -131,12 +122,11 @@ func TestEntrant(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.close()
-	space, err := reader.openNamespace()
+	space, err := reader.namespace()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer space.close()
-	if found, err := l.walkToInit(reader, space.namespace); !errors.Is(err, errNoInit) {
+	if found, err := l.walkToInit(reader, space); !errors.Is(err, errNoInit) {
 		t.Errorf("walked from an entrant to %d, %v", found.id, err)
 	}
 }
@@ -151,16 +141,17 @@ func TestInitEnded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.close()
-	space, err := reader.openNamespace()
+	space, err := openSpace(reader.dir, "ns/pid")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer space.close()
 	stop()
-	for name, find := range ways(l) {
-		if found, err := find(reader, space); !errors.Is(err, errNoInit) {
-			t.Errorf("%s: found %d, %v", name, found.id, err)
-		}
+	if found, err := l.walkToInit(reader, space.namespace); !errors.Is(err, errNoInit) {
+		t.Errorf("walked to %d, %v", found.id, err)
+	}
+	if found, err := l.askInit(space); !l.walks && !errors.Is(err, errNoInit) {
+		t.Errorf("was told %d, %v", found.id, err)
 	}
 	if _, err := l.Locate(uint32(deep)); !errors.Is(err, ErrNotVisible) {
 		t.Errorf("a reader that has ended is located: %v", err)

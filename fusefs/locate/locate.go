@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -22,16 +23,41 @@ type Locator struct {
 	layout *cgroupread.Layout
 	host   namespace // the PID namespace of this process
 	noHost error     // why host could not be found out
+	walks  bool      // the kernel doesn't tell a namespace's init (before 6.11)
+
+	kept    *kept
+	buffers sync.Pool // of *[]byte, for texts
 }
 
 // New returns a Locator that reads the processes below procRoot ("/proc"),
 // which must be a procfs of this process's own PID namespace, and understands
 // their cgroups by layout. If procRoot can't be read, Locate says why.
 func New(procRoot string, layout *cgroupread.Layout) *Locator {
-	l := &Locator{proc: procRoot, layout: layout}
-	l.host, l.noHost = statNamespace(unix.AT_FDCWD, procRoot+"/self/ns/pid")
+	l := &Locator{proc: procRoot, layout: layout, kept: newKept(mostKept)}
+	l.buffers.New = func() any {
+		text := make([]byte, 4096) // on v1 it has less than 1 kB
+		return &text
+	}
+	l.noHost = l.lookAtHost()
 	return l
 }
+
+// lookAtHost finds out the host's PID namespace, and whether the kernel tells
+// init processes.
+func (l *Locator) lookAtHost() error {
+	space, err := openSpace(unix.AT_FDCWD, l.proc+"/self/ns/pid")
+	if err != nil {
+		return err
+	}
+	defer space.close()
+	l.host = space.namespace
+	_, err = space.initPID()
+	l.walks = errors.Is(err, unix.ENOTTY)
+	return nil
+}
+
+// Close closes what is kept open. Readers are located as before, only slower.
+func (l *Locator) Close() { l.kept.clear() }
 
 // A Place is where a reader is.
 type Place struct {
@@ -62,62 +88,128 @@ func (l *Locator) Locate(tid uint32) (Place, error) {
 }
 
 func (l *Locator) locate(tid int) (Place, error) {
-	reader, err := openTask(l.proc, tid)
-	if err != nil {
-		return Place{}, gone(err)
+	if reader := l.kept.use(tid); reader != nil {
+		place, err := l.placeOf(reader)
+		reader.release()
+		if err == nil {
+			return place, nil
+		}
+		// It has ended, or its namespace's init has: the number may be another's now.
+		l.kept.forget(reader)
 	}
-	defer reader.close()
-	own, err := reader.cgroup(l.layout)
-	if err != nil {
-		return Place{}, gone(err)
-	}
-	space, err := reader.openNamespace()
-	if err != nil {
-		return Place{}, gone(err)
-	}
-	defer space.close()
-	if space.namespace == l.host {
-		return Place{Cgroup: own}, nil
-	}
-	container, err := l.initPlace(reader, space)
-	if errors.Is(err, errNoInit) {
-		// Who enters a container of systemd's comes to be in its init's cgroup:
-		// on v2 its own takes no process (runc exec).
-		return Place{Cgroup: own.TrimInitScope()}, nil
-	}
-	if err != nil {
-		return Place{}, err
-	}
-	container.Cgroup = container.Cgroup.TrimInitScope()
-	if !container.Cgroup.Contains(own) {
-		container.Cgroup = own
-	}
-	return container, nil
+	return l.look(tid)
 }
 
-// initPlace returns the place of the init process of space, in which reader is;
-// errNoInit if there is none to be found.
-func (l *Locator) initPlace(reader task, space spaceFile) (Place, error) {
-	init, err := l.findInit(reader, space)
+// look locates a thread of which nothing is known, and keeps it.
+func (l *Locator) look(tid int) (Place, error) {
+	task, err := openTask(l.proc, tid)
 	if err != nil {
-		return Place{}, err
+		return Place{}, gone(err)
+	}
+	defer task.close()
+	reader, err := task.follow()
+	if err != nil {
+		return Place{}, gone(err)
+	}
+	defer reader.release()
+	if reader.space, err = task.namespace(); err != nil {
+		return Place{}, gone(err)
+	}
+	if reader.space != l.host {
+		err = l.findInit(task, reader)
+	}
+	var place Place
+	if err == nil {
+		place, err = l.placeOf(reader)
+	}
+	if errors.Is(err, errNoInit) {
+		own, err := l.membership(reader)
+		if err != nil {
+			return Place{}, gone(err)
+		}
+		// Who enters a container of systemd's comes to be in its init's cgroup:
+		// on v2 its own takes no process (runc exec). Not kept: where init is
+		// walked to, there may be a way later.
+		return Place{Cgroup: own.paths.TrimInitScope()}, nil
+	}
+	if err == nil {
+		l.kept.add(reader)
+	}
+	return place, err
+}
+
+// placeOf returns the place of a reader whose init process is known. errNoInit if
+// that has ended.
+func (l *Locator) placeOf(reader *thread) (Place, error) {
+	own, err := l.membership(reader)
+	if err != nil {
+		return Place{}, gone(err)
+	}
+	if reader.init == nil {
+		return Place{Cgroup: own.paths}, nil
+	}
+	init := own
+	if reader.init != reader {
+		if init, err = l.membership(reader.init); ended(err) || errors.Is(err, cgroupread.ErrGone) {
+			l.kept.forget(reader.init)
+			return Place{}, errNoInit // it is ending, and with it all in its namespace
+		}
+		if err != nil {
+			return Place{}, err
+		}
+	}
+	if last := reader.found.Load(); last != nil && last.own == own && last.init == init {
+		return last.place, nil
+	}
+	place := Place{Cgroup: init.paths.TrimInitScope(), Init: reader.init.id}
+	if !place.Cgroup.Contains(own.paths) {
+		place.Cgroup = own.paths
+	}
+	reader.found.Store(&finding{own: own, init: init, place: place})
+	return place, nil
+}
+
+// findInit gives reader, which is task, the init process of its namespace: the one
+// that is known, or the one that the kernel tells or, where it can't, a walk up
+// the parents leads to. errNoInit if there is none to be found.
+func (l *Locator) findInit(task task, reader *thread) error {
+	if !l.walks { // else an entrant has no init, and that must not depend on what is kept
+		if reader.init = l.kept.initOf(reader.space); reader.init != nil {
+			return nil
+		}
+	}
+	init, err := l.openInit(task, reader.space)
+	if err != nil {
+		return err
 	}
 	defer init.close()
-	paths, err := init.cgroup(l.layout)
-	if ended(err) || errors.Is(err, cgroupread.ErrGone) {
-		return Place{}, errNoInit // it is ending, and with it all in its namespace
+	if init.id == reader.id {
+		reader.init = reader
+		return nil
 	}
-	return Place{Cgroup: paths, Init: init.id}, err
+	followed, err := init.follow()
+	if ended(err) {
+		return errNoInit
+	}
+	if err != nil {
+		return err
+	}
+	followed.space, followed.init = reader.space, followed
+	reader.init = followed
+	return nil
 }
 
-// findInit opens the init process of space, asking the kernel or, where it
-// doesn't know the question (before 6.11), walking up from reader.
-func (l *Locator) findInit(reader task, space spaceFile) (task, error) {
-	init, err := l.askInit(space)
-	if errors.Is(err, unix.ENOTTY) {
-		return l.walkToInit(reader, space.namespace)
+// openInit opens the init process of space, the namespace of reader.
+func (l *Locator) openInit(reader task, space namespace) (task, error) {
+	if l.walks {
+		return l.walkToInit(reader, space)
 	}
-	return init, err
+	file, err := openSpace(reader.dir, "ns/pid")
+	if err != nil {
+		return task{}, fmt.Errorf("process %d: %w", reader.id, gone(err))
+	}
+	defer file.close()
+	return l.askInit(file)
 }
 
 // gone turns the ways in which /proc says that a thread has ended into

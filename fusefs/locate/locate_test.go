@@ -23,7 +23,9 @@ func newLocator(t *testing.T) *Locator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return New("/proc", layout)
+	l := New("/proc", layout)
+	t.Cleanup(l.Close)
+	return l
 }
 
 func TestHostReader(t *testing.T) {
@@ -39,6 +41,20 @@ func TestHostReader(t *testing.T) {
 	if !got.Cgroup.Equal(want) {
 		t.Errorf("a reader in the host's PID namespace is in %v, want its own cgroup %v", got, want)
 	}
+}
+
+// ways are a locator that asks the kernel for init processes, where it tells, and
+// one that walks to them. Neither keeps anything of l's.
+func ways(t *testing.T, l *Locator) map[string]*Locator {
+	t.Helper()
+	both := map[string]*Locator{}
+	for name, walks := range map[string]bool{"asks": l.walks, "walks": true} {
+		one := New(l.proc, l.layout)
+		one.walks = walks
+		t.Cleanup(one.Close)
+		both[name] = one
+	}
+	return both
 }
 
 func TestNotVisible(t *testing.T) {
@@ -92,16 +108,12 @@ func TestWalkFromHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer self.close()
-	space, err := self.openNamespace()
+	space, err := self.namespace()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer space.close()
-	for name, find := range map[string]func() (task, error){
-		"walked": func() (task, error) { return l.walkToInit(self, space.namespace) },
-		"asked":  func() (task, error) { return l.findInit(self, space) },
-	} {
-		init, err := find()
+	for name, l := range ways(t, l) {
+		init, err := l.openInit(self, space)
 		if errors.Is(err, errNoInit) || errors.Is(err, os.ErrPermission) {
 			t.Logf("%s: %v", name, err) // entered from outside, or other users' processes hidden
 			continue

@@ -9,8 +9,6 @@ import (
 	"strconv"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/procfs-shim/procfs-shim/cgroupread"
 )
 
 // A namespace is told apart by the device and inode number of its nsfs file
@@ -56,19 +54,6 @@ func (t task) path(name string) string {
 	return t.proc + "/" + strconv.Itoa(t.id) + "/" + name
 }
 
-// cgroup returns the task's cgroup.
-func (t task) cgroup(layout *cgroupread.Layout) (cgroupread.Paths, error) {
-	text, err := t.read("cgroup")
-	if err != nil {
-		return cgroupread.Paths{}, err
-	}
-	paths, err := layout.OfText(text)
-	if err != nil {
-		return cgroupread.Paths{}, fmt.Errorf("process: %s: %w", t.path("cgroup"), err)
-	}
-	return paths, nil
-}
-
 // namespace tells which PID namespace the task is in.
 func (t task) namespace() (namespace, error) {
 	ns, err := statNamespace(t.dir, "ns/pid")
@@ -84,17 +69,17 @@ type spaceFile struct {
 	fd int
 }
 
-// openNamespace holds the PID namespace of the task open, so that its inode
-// number stays its own until close.
-func (t task) openNamespace() (spaceFile, error) {
-	fd, err := openat(t.dir, "ns/pid", unix.O_RDONLY)
+// openSpace holds the PID namespace that the link at path, relative to dir, is of,
+// so that its inode number stays its own until close.
+func openSpace(dir int, path string) (spaceFile, error) {
+	fd, err := openat(dir, path, unix.O_RDONLY)
 	if err != nil {
-		return spaceFile{}, fmt.Errorf("namespace: %s: %w", t.path("ns/pid"), err)
+		return spaceFile{}, fmt.Errorf("namespace: %s: %w", path, err)
 	}
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		_ = unix.Close(fd) // the stat's error is the one to report
-		return spaceFile{}, fmt.Errorf("namespace: %s: %w", t.path("ns/pid"), err)
+		return spaceFile{}, fmt.Errorf("namespace: %s: %w", path, err)
 	}
 	return spaceFile{namespace{dev: st.Dev, ino: st.Ino}, fd}, nil
 }
