@@ -67,7 +67,7 @@ func (p *program) command(args ...string) *exec.Cmd {
 	switch args[0] {
 	case "run":
 		all = append(all, "--state-dir", p.state, "--data-dir", p.data)
-	case "serve", "mount", "unmount", "umount", "status":
+	case "serve", "mount", "unmount", "umount", "status", "explain":
 		all = append(all, "--state-dir", p.state)
 	}
 	return exec.Command(p.path, append(all, args[1:]...)...)
