@@ -31,17 +31,9 @@ func serve(t *testing.T) server {
 	testenv.RequireFUSE(t)
 	program := testenv.Binary(t)
 	testenv.NoLeaks(t)
-	dir, err := os.MkdirTemp("", "procfs-shim-nested-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := t.TempDir()
 	// Users of other namespaces come here, too.
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // there is nothing in it but mountpoints
+	if err := os.Chmod(filepath.Dir(dir), 0o711); err != nil { //nolint:gosec // there is nothing in it but mountpoints
 		t.Fatal(err)
 	}
 	s := server{program, filepath.Join(dir, "state"), filepath.Join(dir, "shared")}

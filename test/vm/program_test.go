@@ -179,8 +179,7 @@ func TestEndToEnd(t *testing.T) {
 	// The guest has no engines; faults depend on the calls and not on the kernel
 	// that takes them; the others start more containers than emulated CPUs can in
 	// the time of a build: `make test-vm-slow` runs them.
-	elsewhere := append([]string{"./test/engines", "./test/inject", "./test/testenv"}, slowPackages()...)
-	elsewhere = append(elsewhere, toolPackages()...)
+	elsewhere := append([]string{"./test/engines", "./test/inject", "./test/testenv", nestedPackage, truthPackage}, slowPackages()...)
 	var packages []string
 	for name := range strings.FieldsSeq(string(list)) {
 		if !slices.Contains(elsewhere, name) {
@@ -190,18 +189,21 @@ func TestEndToEnd(t *testing.T) {
 	RunTests(t, Config{MemoryMB: 3072, Timeout: 20 * time.Minute}, packages...)
 }
 
-// TestTools runs the tests that need a distribution's tools, on a v2 host of four
-// CPUs whose root file system is a disk.
-func TestTools(t *testing.T) {
-	for _, name := range toolPackages() {
-		t.Run(name, func(t *testing.T) {
-			RunTests(t, Config{CPUs: 4, MemoryMB: 2048, Root: Tools(t), Timeout: 12 * time.Minute}, strings.TrimPrefix(name, "./"))
-		})
-	}
+// TestNested runs test/nested on a v2 host of four CPUs.
+func TestNested(t *testing.T) { withTools(t, nestedPackage) }
+
+// withTools runs a package that needs a distribution's tools, on a v2 host whose
+// root file system is a disk.
+func withTools(t *testing.T, name string) {
+	t.Helper()
+	RunTests(t, Config{CPUs: 4, MemoryMB: 2048, Root: Tools(t), Timeout: 20 * time.Minute}, strings.TrimPrefix(name, "./"))
 }
 
-// toolPackages are those of TestTools.
-func toolPackages() []string { return []string{"./test/nested", "./test/truth"} }
+// Packages that need tools.
+const (
+	nestedPackage = "./test/nested"
+	truthPackage  = "./test/truth" // of TestSlowEndToEndTruth
+)
 
 // slowPackages are those of TestSlowEndToEnd.
 func slowPackages() []string {

@@ -23,3 +23,7 @@ func TestSlowEndToEnd(t *testing.T) {
 		})
 	}
 }
+
+// TestSlowEndToEndTruth compares what tools show with the kernel's counters, on a
+// v2 host of four CPUs: each look takes its time.
+func TestSlowEndToEndTruth(t *testing.T) { withTools(t, truthPackage) }
