@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -24,19 +25,29 @@ type Locator struct {
 	host   namespace // the PID namespace of this process
 	noHost error     // why host could not be found out
 	walks  bool      // the kernel doesn't tell a namespace's init (before 6.11)
+	now    func() time.Time
 
 	kept    *kept
 	buffers sync.Pool // of *[]byte, for texts
 }
 
+// An Option changes how a [Locator] works.
+type Option func(*Locator)
+
+// Clock sets the clock that says how old something is, instead of time.Now.
+func Clock(now func() time.Time) Option { return func(l *Locator) { l.now = now } }
+
 // New returns a Locator that reads the processes below procRoot ("/proc"),
 // which must be a procfs of this process's own PID namespace, and understands
 // their cgroups by layout. If procRoot can't be read, Locate says why.
-func New(procRoot string, layout *cgroupread.Layout) *Locator {
-	l := &Locator{proc: procRoot, layout: layout, kept: newKept(mostKept)}
+func New(procRoot string, layout *cgroupread.Layout, options ...Option) *Locator {
+	l := &Locator{proc: procRoot, layout: layout, now: time.Now, kept: newKept(mostKept)}
 	l.buffers.New = func() any {
 		text := make([]byte, 4096) // on v1 it has less than 1 kB
 		return &text
+	}
+	for _, option := range options {
+		option(l)
 	}
 	l.noHost = l.lookAtHost()
 	return l
@@ -150,7 +161,7 @@ func (l *Locator) placeOf(reader *thread) (Place, error) {
 	}
 	init := own
 	if reader.init != reader {
-		if init, err = l.membership(reader.init); ended(err) || errors.Is(err, cgroupread.ErrGone) {
+		if init, err = l.recent(reader.init); ended(err) || errors.Is(err, cgroupread.ErrGone) {
 			l.kept.forget(reader.init)
 			return Place{}, errNoInit // it is ending, and with it all in its namespace
 		}
