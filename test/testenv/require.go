@@ -20,7 +20,8 @@ import (
 const GuestVariable = "PROCFS_SHIM_TEST_GUEST"
 
 // InGuest reports whether the test runs inside package vm's virtual machine,
-// which has busybox, the program and the test, and no other tools.
+// which has busybox, the program and the test, and other tools only if its root
+// file system is made with them (vm.Tools).
 func InGuest() bool { return os.Getenv(GuestVariable) != "" }
 
 // shut ends the test at a gate: as a failure where the ability was promised, as
