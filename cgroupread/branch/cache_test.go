@@ -3,6 +3,7 @@
 package branch
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -232,7 +233,7 @@ func TestGrows(t *testing.T) {
 		}
 		for _, read := range []func(*Pass, *Level, string) []byte{(*Pass).Text, (*Pass).Long} {
 			if err := b.Read(nil, func(p *Pass) {
-				if got := read(p, b.Level(0), "f"); string(got) != string(want) {
+				if got := read(p, b.Level(0), "f"); !bytes.Equal(got, want) {
 					t.Errorf("%d bytes of %d", len(got), size)
 				}
 			}); err != nil {

@@ -3,6 +3,7 @@
 package hostread
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"sync"
@@ -18,7 +19,9 @@ import (
 // read without a record for good.
 func TestHeld(t *testing.T) {
 	host, files, move := open(t)
-	text := func(i int) string { return fmt.Sprintf("MemTotal:       %8d kB\nMemFree:        %8d kB\nMemAvailable:   %8d kB\n", i, i, i) }
+	text := func(i int) string {
+		return fmt.Sprintf("MemTotal:       %8d kB\nMemFree:        %8d kB\nMemAvailable:   %8d kB\n", i, i, i)
+	}
 	total := func(m Memory) uint64 { v, _ := m.Meminfo.Get("MemTotal"); return v / 1024 }
 	type held struct {
 		record *Record
@@ -90,7 +93,7 @@ func TestHeldByMany(t *testing.T) {
 					return
 				}
 				record.Each(func(path string, text []byte) {
-					if strings.HasSuffix(path, "/meminfo") && string(text) != shown || strings.HasSuffix(path, "/loadavg") && string(text) != string(own) {
+					if strings.HasSuffix(path, "/meminfo") && string(text) != shown || strings.HasSuffix(path, "/loadavg") && !bytes.Equal(text, own) {
 						t.Errorf("%s: recorded %q beside what it said", path, text)
 					}
 				})
