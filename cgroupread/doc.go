@@ -51,11 +51,12 @@
 // effective cpuset: controllers needn't be on in every cgroup, and files came
 // with kernel versions. A missing key is 0. Where a controller isn't there at
 // all, its chain is empty. A cgroup that was deleted gives [ErrGone], also
-// if another one was made under the same name since: a handle holds the
-// directory itself.
+// if another one was made under the same name since: a handle knows its
+// directories by inode number.
 //
 // # Concurrency
 //
-// A [Layout] never changes and may be shared. A [Cgroup]'s methods may run at
-// the same time, Close included: a read that had begun ends well.
+// A [Layout] never changes, but for the files that it keeps open ([Descriptors]),
+// and may be shared. A [Cgroup]'s methods may run at the same time, Close
+// included: a read that had begun ends well.
 package cgroupread
