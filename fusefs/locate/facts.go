@@ -69,24 +69,38 @@ func (l *Locator) facts(t task) (Init, error) {
 	return i, nil
 }
 
-// parseStart takes the start time from the text of /proc/PID/stat: the 22nd field
-// (proc_pid_stat(5)), in ticks.
+// parseStart takes the start time from the text of /proc/PID/stat, in ticks.
 func parseStart(text []byte) (time.Duration, error) {
 	const (
-		afterName  = 22 - 2 - 1        // of the fields that follow the name's bracket
 		perTick    = time.Second / 100 // USER_HZ, the same on all architectures
 		mostOfTick = 1<<63 - 1
 	)
-	// The name can have blanks and brackets in it, what follows can't.
+	ticks, err := statNumber(text, 22, "start time")
+	return time.Duration(min(ticks, mostOfTick/uint64(perTick))) * perTick, err
+}
+
+// parseExiting takes from the text of /proc/PID/stat whether the kernel has begun
+// to take the thread away; its process may have others that live on.
+func parseExiting(text []byte) (bool, error) {
+	const exiting = 0x4 // PF_EXITING of linux/sched.h
+	flags, err := statNumber(text, 9, "flags")
+	return flags&exiting != 0, err
+}
+
+// statNumber takes a field from the text of /proc/PID/stat, as proc_pid_stat(5)
+// counts and calls them.
+func statNumber(text []byte, field int, name string) (uint64, error) {
+	// The name of the process can have blanks and brackets in it, what follows can't.
 	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
-	if len(fields) <= afterName {
-		return 0, fmt.Errorf("%d fields after the name, the start time is number %d", len(fields), afterName+1)
+	at := field - 2 - 1
+	if len(fields) <= at {
+		return 0, fmt.Errorf("%d fields after the name, the %s is number %d", len(fields), name, at+1)
 	}
-	ticks, err := strconv.ParseUint(string(fields[afterName]), 10, 63)
+	n, err := strconv.ParseUint(string(fields[at]), 10, 63)
 	if err != nil {
-		return 0, fmt.Errorf("start time: %w", err)
+		return 0, fmt.Errorf("%s: %w", name, err)
 	}
-	return time.Duration(min(ticks, mostOfTick/uint64(perTick))) * perTick, nil
+	return n, nil
 }
 
 // parseBootOffset takes the line "boottime SECONDS NANOSECONDS" from the text of

@@ -40,6 +40,39 @@ func TestParseStart(t *testing.T) {
 	}
 }
 
+func TestParseExiting(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		want bool
+		ok   bool
+	}{
+		{"12 (cat) S 1 12 12 0 -1 4194304 1", false, true},
+		{"12 (a) Z 4) Z 1 12 12 0 -1 4194308 1", true, true},
+		{"12 (cat) S 1 12 12 0 -1 x 1", false, false},
+		{"12 (cat) S 1 12 12 0 -1", false, false},
+		{"", false, false},
+	} {
+		got, err := parseExiting([]byte(test.text))
+		if got != test.want || (err == nil) != test.ok {
+			t.Errorf("%q is ending: %v, %v; want %v", test.text, got, err, test.want)
+		}
+	}
+}
+
+func TestInV1Roots(t *testing.T) {
+	for text, want := range map[string]bool{
+		"2:cpu,memory:/\n1:name=systemd:/\n0::/a\n": true,
+		"2:cpu:/\n1:memory:/a\n0::/\n":              false,
+		"2:cpu:/x:/\n":                              true, // looked at more closely than need be
+		"0::/\n":                                    false,
+		"":                                          false,
+	} {
+		if got := inV1Roots([]byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+}
+
 func TestParseBootOffset(t *testing.T) {
 	for _, test := range []struct {
 		text string
@@ -95,6 +128,9 @@ func FuzzFacts(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		if start, err := parseStart(text); err == nil && start < 0 {
 			t.Errorf("%q starts at %v", text, start)
+		}
+		if exiting, err := parseExiting(text); err != nil && exiting {
+			t.Errorf("%q can't be read and is ending", text)
 		}
 		if offset, err := parseBootOffset(text); err == nil && !strings.Contains(string(text), "boottime") {
 			t.Errorf("%q has the offset %v", text, offset)

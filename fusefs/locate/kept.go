@@ -3,6 +3,7 @@
 package locate
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -102,7 +103,9 @@ func (l *Locator) membership(t *thread) (*membership, error) {
 		now, _ := t.remembered()
 		if now == nil || now.text != string(text) {
 			now = &membership{text: string(text)}
-			now.paths, err = l.layout.OfText(text)
+			if now.paths, err = l.layout.OfText(text); err == nil && inV1Roots(text) {
+				err = l.checkAlive(t)
+			}
 		}
 		if err == nil {
 			t.remember(now, at)
@@ -110,6 +113,46 @@ func (l *Locator) membership(t *thread) (*membership, error) {
 		}
 	}
 	return nil, fmt.Errorf("process: %s/%d/cgroup: %w", t.proc, t.id, err)
+}
+
+// inV1Roots says whether text names the root in all of v1's hierarchies.
+func inV1Roots(text []byte) bool {
+	some := false
+	for line := range bytes.Lines(text) {
+		if bytes.HasPrefix(line, []byte("0::")) {
+			continue
+		}
+		if !bytes.HasSuffix(line, []byte(":/\n")) {
+			return false
+		}
+		some = true
+	}
+	return some
+}
+
+// checkAlive returns an error, which is ended, for a thread that is being taken
+// away: on v1 such are said to be in the root, wherever they are (proc_cgroup_show in
+// the kernel's kernel/cgroup/cgroup.c). It may be an init process for long, whose
+// first thread has ended and others haven't.
+func (l *Locator) checkAlive(t *thread) error {
+	task, err := openTask(t.proc, t.id)
+	if err != nil {
+		return err
+	}
+	defer task.close()
+	text, err := task.read("stat")
+	if err != nil {
+		return err
+	}
+	// If it is still there, the number was its own all the time.
+	if _, err := unix.Pread(t.file, make([]byte, 1), 0); err != nil {
+		return err
+	}
+	exiting, err := parseExiting(text)
+	if err == nil && exiting {
+		err = unix.ESRCH
+	}
+	return err
 }
 
 // remembered returns what remember was given last.

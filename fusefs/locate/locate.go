@@ -217,7 +217,7 @@ func (l *Locator) openInit(reader task, space namespace) (task, error) {
 	}
 	file, err := openSpace(reader.dir, "ns/pid")
 	if err != nil {
-		return task{}, fmt.Errorf("process %d: %w", reader.id, gone(err))
+		return task{}, fmt.Errorf("process %d: %w", reader.id, gone(reader.denied(err)))
 	}
 	defer file.close()
 	return l.askInit(file)

@@ -58,9 +58,22 @@ func (t task) path(name string) string {
 func (t task) namespace() (namespace, error) {
 	ns, err := statNamespace(t.dir, "ns/pid")
 	if err != nil {
-		return namespace{}, fmt.Errorf("process %d: %w", t.id, err)
+		return namespace{}, fmt.Errorf("process %d: %w", t.id, t.denied(err))
 	}
 	return ns, nil
+}
+
+// denied returns the cause of err, which a look at a namespace gave: the kernel
+// says EACCES (proc_ns_get_link) also of a task that has just ended.
+func (t task) denied(err error) error {
+	if !errors.Is(err, unix.EACCES) {
+		return err
+	}
+	var st unix.Stat_t
+	if failed := retry(func() error { return unix.Fstatat(t.dir, "stat", &st, 0) }); ended(failed) {
+		return failed
+	}
+	return err
 }
 
 // A spaceFile holds a PID namespace open.
