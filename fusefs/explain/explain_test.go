@@ -123,8 +123,16 @@ func TestGolden(t *testing.T) {
 		golden(t, host+".tables", out.Bytes())
 		out.Reset()
 		for _, one := range []struct{ path, field string }{
-			{"proc/meminfo", "MemTotal"}, {"proc/meminfo", "MemFree"}, {"proc/meminfo", "AnonPages"}, {"proc/meminfo", "SwapFree"}, {"proc/meminfo", "Buffers"},
-			{"proc/cpuinfo", "cpu1 siblings"}, {"proc/stat", "cpu1 steal"}, {"proc/stat", "btime"}, {"proc/vmstat", "nr_free_pages"}, {"proc/uptime", "idle"},
+			{"proc/meminfo", "MemTotal"},
+			{"proc/meminfo", "MemFree"},
+			{"proc/meminfo", "AnonPages"},
+			{"proc/meminfo", "SwapFree"},
+			{"proc/meminfo", "Buffers"},
+			{"proc/cpuinfo", "cpu1 siblings"},
+			{"proc/stat", "cpu1 steal"},
+			{"proc/stat", "btime"},
+			{"proc/vmstat", "nr_free_pages"},
+			{"proc/uptime", "idle"},
 			{"sys/devices/system/cpu/online", "online"},
 		} {
 			e := of(h, all[one.path])

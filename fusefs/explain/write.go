@@ -173,10 +173,12 @@ func (x *explainer) from(at owner, row formats.Row, sources []Source) string {
 	if len(names) == 0 {
 		return "-"
 	}
-	if at.file != "proc/stat" && at.file != "proc/uptime" || strings.HasSuffix(at.field, " steal") {
-		return some(names) + bindsWords(sources)
+	switch { // files of which most fields have a limit somewhere behind them
+	case strings.HasSuffix(at.field, " steal"):
+	case at.file == "proc/stat", at.file == "proc/uptime", strings.HasPrefix(at.file, "sys/devices/system/node/"):
+		return some(names)
 	}
-	return some(names)
+	return some(names) + bindsWords(sources)
 }
 
 // nameOf is what the input is called where it was found, "" if it wasn't.

@@ -70,6 +70,7 @@ func neverSeen() map[string]string {
 		"proc/vmstat workingset_refault": old, "proc/vmstat workingset_activate": old, "proc/vmstat workingset_restore": old,
 		"proc/vmstat numa_task_migrated":                              old,
 		"proc/vmstat numa_task_swapped":                               old,
+		"proc/vmstat nr_tlb_*":                                        "only kernels that debug TLB flushes have them",
 		"sys/devices/system/node/has_normal_memory has_normal_memory": "it isn't captured",
 		"sys/devices/system/node/node#/meminfo *":                     old,
 	}

@@ -142,27 +142,27 @@ func (p *perturber) try(in read, input, value string, paths []string, c change) 
 	p.t.Helper()
 	texts := p.render(func(path string) bool { return slices.Contains(paths, path) }, c)
 	for _, path := range paths {
-		now, is := texts[path]
-		if strings.HasPrefix(now.text, "error: ") {
+		shown, is := texts[path]
+		if strings.HasPrefix(shown.text, "error: ") {
 			return false
 		}
 		file, _ := formats.Lookup(path)
 		before, after := p.fields[path], map[string]string{}
 		if is {
-			after = named(path, now.text)
+			after = named(path, shown.text)
 		}
 		lines := formats.TraceLines(&file, p.situation(c))
 		it := func(i formats.Input) bool { return listed(i, in.from, in.file, input) }
 		byLines := slices.ContainsFunc(lines, it)
 		for field := range either(before, after) {
 			old, was := before[field]
-			new, is := after[field]
-			if was && is && old == new {
+			now, is := after[field]
+			if was && is && old == now {
 				continue
 			}
 			byField := slices.ContainsFunc(formats.Trace(&file, field, p.situation(c)), it)
 			if was != is && !byLines || was == is && !byField {
-				p.t.Errorf("%s: %s = %q moves /%s %s from %q to %q, which doesn't list it", in.name, input, value, path, field, old, new)
+				p.t.Errorf("%s: %s = %q moves /%s %s from %q to %q, which doesn't list it", in.name, input, value, path, field, old, now)
 			}
 			p.moved.note(&file, field, p.situation(c), it, was == is)
 		}

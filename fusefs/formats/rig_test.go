@@ -12,6 +12,7 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,8 +35,8 @@ type rig struct {
 	policy  view.Policy
 	init    locate.Init
 	between map[string]string // files, by path, that change before the last moment
-	now     time.Duration     // the boot clock
-	id      int
+	// The boot clock, and how many times was rendered; the load engine reads them, too.
+	now, id atomic.Int64
 }
 
 // When the container was started, and the moments.
@@ -65,8 +66,8 @@ func newRig(t *testing.T, h *fixture.Host, policy view.Policy) *rig {
 	r.source = source.NewHost(source.Config{
 		Proc: h.Proc, Sys: h.Sys, Layout: layout, Log: slog.New(slog.DiscardHandler),
 		// What the host said for the change before must not be taken for new.
-		Clock: func() time.Time { return epoch.Add(time.Duration(r.id)*time.Hour + r.now) },
-		Boot:  func() time.Duration { return r.now },
+		Clock: func() time.Time { return epoch.Add(time.Duration(r.id.Load())*time.Hour + r.boot()) },
+		Boot:  r.boot,
 	})
 	t.Cleanup(func() {
 		if err := errors.Join(r.source.Close(), r.cgroup.Close()); err != nil {
@@ -81,6 +82,8 @@ func newRig(t *testing.T, h *fixture.Host, policy view.Policy) *rig {
 	}
 	return r
 }
+
+func (r *rig) boot() time.Duration { return time.Duration(r.now.Load()) }
 
 // addEntries adds the files of the directories below d.
 func (r *rig) addEntries(d *source.Directory) {
@@ -113,13 +116,13 @@ type shown struct {
 // before the third one then, and undone after that.
 func (r *rig) render(which func(path string) bool, change change) map[string]shown {
 	r.t.Helper()
-	r.id++
+	r.id.Add(1)
 	init := r.init
 	if change.container != nil {
 		change.container(&init) // from its start on
 	}
-	r.now = first
-	c := r.source.Container(fmt.Sprint("c", r.id), r.cgroup, init)
+	r.now.Store(int64(first))
+	c := r.source.Container(fmt.Sprint("c", r.id.Load()), r.cgroup, init)
 	remembered := func(path string) bool { return path == "proc/stat" } // by uptime, too
 	r.all(c, remembered)
 	early, late := maps.Clone(change.files), maps.Clone(r.between)
@@ -130,10 +133,10 @@ func (r *rig) render(which func(path string) bool, change change) map[string]sho
 		}
 	}
 	defer r.write(early)()
-	r.now = second
+	r.now.Store(int64(second))
 	r.all(c, remembered)
 	defer r.write(late)()
-	r.now = third + change.later
+	r.now.Store(int64(third + change.later))
 	texts := r.all(c, which)
 	if err := c.Close(); err != nil {
 		r.t.Error(err)
@@ -232,6 +235,7 @@ func listed(in formats.Input, from formats.From, file, field string) bool {
 		return (from == formats.OfCgroup || from == formats.OfChain) && in.Is(file, field)
 	case formats.OfNearest:
 		return from != formats.OfHost && in.Is(file, field)
+	default:
+		return from == in.From
 	}
-	return from == in.From
 }

@@ -2,7 +2,11 @@
 
 package formats
 
-import "github.com/procfs-shim/procfs-shim/fusefs/view"
+import (
+	"strings"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/view"
+)
 
 const meminfoPath = "proc/meminfo"
 
@@ -73,24 +77,14 @@ func part(field, key, v1 string) Row {
 
 // within is a row that memory.stat has a key for and that is a part of another.
 func within(field, key, v1 string, whole ...string) Row {
-	r := Row{Field: field, Kind: Cgroup, Formula: key + ", ≤ " + join(whole, " − "), Inputs: []Input{ownStat(key, v1)}}
+	r := Row{Field: field, Kind: Cgroup, Formula: key + ", ≤ " + strings.Join(whole, " − "), Inputs: []Input{ownStat(key, v1)}}
 	r.Inputs = append(r.Inputs, of(whole...)...)
 	return r
 }
 
-func join(parts []string, between string) (joined string) {
-	for i, p := range parts {
-		if i > 0 {
-			joined += between
-		}
-		joined += p
-	}
-	return joined
-}
-
 // sum is a row that is the sum of others.
 func sum(field string, parts ...string) Row {
-	return Row{Field: field, Kind: Computed, Formula: join(parts, " + "), Inputs: of(parts...)}
+	return Row{Field: field, Kind: Computed, Formula: strings.Join(parts, " + "), Inputs: of(parts...)}
 }
 
 func meminfo() File {

@@ -306,11 +306,11 @@ func (s *splitter) swaps(line string, at int) bool {
 
 // slabinfo takes two lines of headings and "dentry 10080 10080 192 …".
 func (s *splitter) slabinfo(line string, at int) bool {
-	switch {
-	case s.number == 1:
+	switch s.number {
+	case 1:
 		s.add("version", line, at)
 		return true
-	case s.number == 2:
+	case 2:
 		s.add("headings", line, at)
 		return true
 	}

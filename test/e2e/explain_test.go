@@ -72,7 +72,8 @@ func snapshotOf(t *testing.T, f *os.File) (text string, id uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const request = 2<<30 | 8<<16 | 'p'<<8 | 1 // _IOR('p', 1, uint64)
+	const read = 2 << 30 // the rest is the size, a letter and a number: ioctl.h's _IOR
+	const request = read | 8<<16 | 'p'<<8 | 1
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), request, uintptr(unsafe.Pointer(&id)))
 	if errno != 0 {
 		t.Fatalf("%s: which snapshot: %v", f.Name(), errno)

@@ -160,7 +160,8 @@ func DecodeRequest(line []byte) (Request, error) {
 // can't be right.
 func (r Request) check() error {
 	hasRegistration, hasID, hasAfter := r.Registration != nil, r.ID != "", r.After != ""
-	fits, hasExplain := false, r.Explain != nil
+	hasExplain := r.Explain != nil
+	var fits bool
 	switch r.Op {
 	case OpRegister, OpResolve:
 		fits = hasRegistration && !hasID && !hasAfter
