@@ -78,6 +78,18 @@ Inputs are written v2's name, then v1's where it has another one, marked:
 In the root cgroup, and with a policy of ` + "`host`" + ` where the file has one, a file is the
 host's own. A key or file of the cgroup that isn't there counts as 0, or as no limit.
 
+` + "`explain --output json`" + ` is an object; keys are added, never renamed:
+
+| key | meaning |
+|---|---|
+| snapshot, held, time | the text's ID, whether an open file holds it, when it was made |
+| file, container, cgroup, init_pid, policy | what is explained, of whom, and the policy that was in force |
+| hosts_own | why the file is the host's own; left out if it isn't |
+| notes | what no single field says |
+| fields | one object for each: field, host, shown, kind, formula, from (what it is made from, in short), sources |
+| → sources | from, path, field, value, missing (there is no such file or key), level (0 is the container's own cgroup), binds (this limit is what the field comes from) |
+| hidden | fields of the host's file that the container isn't shown |
+
 `
 
 func document() string {
