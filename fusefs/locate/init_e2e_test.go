@@ -20,7 +20,7 @@ import (
 
 // startNamespace starts a process tree in a PID namespace of its own and
 // returns the init process's PID, a great-grandchild's, and what ends them all.
-func startNamespace(t *testing.T) (init, deep int, stop func()) {
+func startNamespace(t testing.TB) (init, deep int, stop func()) {
 	t.Helper()
 	testenv.RequireRoot(t)
 	// Each shell says its child's PID in the namespace, then waits for it.
