@@ -38,10 +38,29 @@
 //
 // A number read from one place and used in another may by then be another
 // process. So each process that is looked at is held by a descriptor of its
-// directory /proc/PID, and read through it: the descriptor leads to this one
-// process or, when it has ended, nowhere. Nothing is kept from one look-up to
-// the next, so no reader can be given what was found for another.
+// directory /proc/PID or of a file there, and read through it: the descriptor leads
+// to this one process or, when it has ended, nowhere.
 //
-// The package holds no locks and starts no goroutines; a Locator is safe for
-// concurrent use.
+// # What is remembered
+//
+// A thread stays in its PID namespace until it ends (unshare(2) and setns(2) change
+// that of its children only), and a namespace has one init process for its whole
+// life. So of the threads that read last, 256 at most, the locator keeps the open
+// file /proc/TID/cgroup and that of their init. A reader that is known costs one
+// read of the first, which fails if the thread has ended, and at most each 10 ms one
+// of the second; only if a text is another one than before, it is parsed. What a
+// reader is shown is thus at or above the cgroup that it was in at its request, or
+// the very same: never another container's, whoever moves or has which number.
+//
+// Not remembered are readers without an init process: where init is walked to, the
+// same reader may have one later.
+//
+// # On v1, who is ending is in the root
+//
+// The kernel says so of threads that are being taken away, wherever they are. One
+// of them is the first thread of an init process that lives on with others. Such a
+// text counts for nothing: init then is one that can't be found.
+//
+// No lock is held while something is read, and there are no goroutines; a Locator
+// is safe for concurrent use.
 package locate

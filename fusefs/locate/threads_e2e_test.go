@@ -51,8 +51,15 @@ func TestThreadMoves(t *testing.T) {
 	l := newRealLocator(t)
 	dirs := makeCgroups(t, l.layout)
 	said, next, ended := make(chan int), make(chan bool), make(chan bool)
-	go func() {
+	var run func()
+	run = func() {
 		goruntime.LockOSThread() // its thread ends with it
+		if unix.Gettid() == os.Getpid() {
+			go run() // on another: the first one doesn't end
+			<-ended
+			goruntime.UnlockOSThread()
+			return
+		}
 		defer close(ended)
 		for _, dir := range dirs[:3] {
 			if err := os.WriteFile(dir+"/tasks", []byte(strconv.Itoa(unix.Gettid())), 0); err != nil {
@@ -61,7 +68,8 @@ func TestThreadMoves(t *testing.T) {
 			said <- unix.Gettid()
 			<-next
 		}
-	}()
+	}
+	go run()
 	var tid int
 	for _, dir := range dirs[:3] {
 		tid = <-said
