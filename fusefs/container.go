@@ -24,6 +24,8 @@ import (
 // can't be had.
 const lastGoodMaxAge = 30 * time.Second
 
+const insteadLastGood = "the last good text, for at most 30 s" // for logs
+
 // A Container is what a bound view is made from.
 type Container struct {
 	ID     string             // names the container's directory in the bound tree
@@ -46,8 +48,11 @@ type container struct {
 	holds    snapshot.Holder             // guarded by the mu of the table that its handles are in
 	refs     atomic.Int64                // see release
 
-	mu   sync.Mutex
-	good map[textKey]*snapshot.Snapshot // the last good ones
+	looks atomic.Uint64 // numbers the looks at static files; see check
+
+	mu       sync.Mutex
+	good     map[textKey]*snapshot.Snapshot // the last good ones
+	versions []version                      // of static files that the kernel keeps
 }
 
 // text is one of the texts that a container has: of this file, in this form.
@@ -94,7 +99,12 @@ func (c *container) release() {
 	for _, s := range c.good {
 		c.host.pool.Release(s)
 	}
-	c.good = nil
+	for i := range c.versions {
+		if s := c.versions[i].text; s != nil {
+			c.host.pool.Release(s)
+		}
+	}
+	c.good, c.versions = nil, nil
 }
 
 // render makes the text that the container is to be shown now, and remembers
@@ -186,7 +196,7 @@ func (c *container) fallBack(t text, err error) (*snapshot.Snapshot, error) {
 		return nil, nodes.ErrNone // the container lost the node that the file is of
 	}
 	if s, ok := c.instead(t); ok {
-		c.failures.count(err, t.file.Path, "the last good text, for at most "+lastGoodMaxAge.String())
+		c.failures.count(err, t.file.Path, insteadLastGood)
 		return s, nil
 	}
 	return c.host.instead(t, *c.policy.Load(), &c.failures, err)

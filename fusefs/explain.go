@@ -46,7 +46,8 @@ type Input struct {
 }
 
 // Explain returns a text of a container's file and what it was made from: the
-// snapshot with this ID, if an open file holds it, or with 0 a new one. path is as
+// snapshot with this ID, if an open file holds it or the kernel keeps it, or with 0
+// a new one. path is as
 // in [Files], or of a file in one of the host's directories. Errors are
 // ErrNotRegistered, ErrNotServed, ErrNoSnapshot, and what a read would fail with.
 func (b *Bound) Explain(id, path string, snapshotID uint64) (Explanation, error) {
@@ -73,7 +74,7 @@ func (b *Bound) explain(c *bound, path string, snapshotID uint64) (Explanation, 
 		return Explanation{}, err
 	}
 	if snapshotID != 0 {
-		return heldExplanation(b.host.pool, c.handles, snapshotID, f.Path)
+		return heldExplanation(b.host.pool, snapshotID, f.Path, c.handles.Find, c.keptByID)
 	}
 	s, err := c.view(text{file: f})
 	if err != nil {
@@ -86,12 +87,17 @@ func (b *Bound) explain(c *bound, path string, snapshotID uint64) (Explanation, 
 // Explain returns the text of the snapshot with this ID, if an open file of the
 // tree holds it, and what it was made from; else ErrNoSnapshot.
 func (s *Shared) Explain(snapshotID uint64) (Explanation, error) {
-	return heldExplanation(s.host.pool, s.handles, snapshotID, "")
+	return heldExplanation(s.host.pool, snapshotID, "", s.handles.Find)
 }
 
-// heldExplanation explains what some handle holds; file "" stands for any.
-func heldExplanation(p *snapshot.Pool, t *snapshot.Table, id uint64, file string) (Explanation, error) {
-	s := t.Find(id)
+// heldExplanation explains what one of the places holds; file "" stands for any.
+func heldExplanation(p *snapshot.Pool, id uint64, file string, places ...func(id uint64) *snapshot.Snapshot) (Explanation, error) {
+	var s *snapshot.Snapshot
+	for _, find := range places {
+		if s == nil {
+			s = find(id)
+		}
+	}
 	if s == nil {
 		return Explanation{}, fmt.Errorf("snapshot %d: %w", id, ErrNoSnapshot)
 	}

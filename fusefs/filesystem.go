@@ -3,7 +3,6 @@
 package fusefs
 
 import (
-	"encoding/binary"
 	"slices"
 	"time"
 
@@ -11,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
+	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 )
 
 // How long the kernel may take a name or attributes as given. Those of a view
@@ -32,6 +32,9 @@ type filesystem struct {
 	tree  Tree
 	host  *Host
 	views *nodes.View
+	// static is the tree if the kernel keeps its files; see static.go. It is set
+	// before the first request.
+	static *Static
 }
 
 // newFilesystem returns the requests' end of t.
@@ -89,6 +92,8 @@ func (fs *filesystem) attributes(slot uint64, n *nodes.Node, reader uint32, out 
 	fs.setTimes(out)
 	valid := fs.valid(n)
 	switch {
+	case n.File != nil && fs.static != nil:
+		out.Size, out.Blksize, valid = fs.version(slot, n, out), uint32(nominalSize()), staticValid
 	case n.File != nil:
 		size, sizeValid := fs.size(slot, n, reader)
 		out.Size, out.Blksize, valid = size, uint32(nominalSize()), min(valid, sizeValid)
@@ -189,6 +194,8 @@ func (fs *filesystem) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 		return status(errDirectory)
 	case in.Flags&unix.O_ACCMODE != unix.O_RDONLY || in.Flags&unix.O_TRUNC != 0:
 		return status(errReadOnly)
+	case fs.static != nil:
+		return fuse.ENOSYS // never ask again, for any file
 	}
 	out.Fh = fs.host.handles.Add(1)
 	// Direct I/O: the kernel asks for every read, whatever the size. NOFLUSH (from 5.16 on) saves a round trip at each close.
@@ -205,14 +212,23 @@ func (fs *filesystem) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.R
 	if n.File == nil {
 		return nil, status(errDirectory)
 	}
-	if in.ReadFlags&fuse.READ_LOCKOWNER == 0 {
-		return nil, status(errCached)
-	}
-	s, err := fs.tree.read(readRequest{slot: slot, file: n.File, handle: in.Fh, offset: in.Offset, reader: in.Pid})
+	s, err := fs.text(slot, n, in)
 	if err != nil {
 		return nil, status(err)
 	}
 	return result(fs.host.pool, s, in.Offset, in.Size), fuse.OK
+}
+
+// text returns the snapshot that a READ is answered from, whose reference is the
+// caller's.
+func (fs *filesystem) text(slot uint64, n *nodes.Node, in *fuse.ReadIn) (*snapshot.Snapshot, error) {
+	switch {
+	case fs.static != nil:
+		return fs.static.kept(slot, n.File)
+	case in.ReadFlags&fuse.READ_LOCKOWNER == 0:
+		return nil, errCached
+	}
+	return fs.tree.read(readRequest{slot: slot, file: n.File, handle: in.Fh, offset: in.Offset, reader: in.Pid})
 }
 
 // Release implements fuse.RawFileSystem.
@@ -295,25 +311,6 @@ func (fs *filesystem) Readlink(_ <-chan struct{}, in *fuse.InHeader) ([]byte, fu
 		return nil, status(err)
 	}
 	return []byte(n.Target), fuse.OK
-}
-
-// snapshotRequest is the ioctl(2) by which a reader asks which snapshot its open
-// file shows: _IOR('p', 1, uint64).
-const snapshotRequest = 2<<30 | 8<<16 | 'p'<<8 | 1
-
-// Ioctl answers snapshotRequest with the snapshot's ID: ENODATA if the file was
-// never read, or its snapshot was dropped. There are no others (ENOTTY).
-func (fs *filesystem) Ioctl(_ <-chan struct{}, in *fuse.IoctlIn, _ []byte, _ *fuse.IoctlOut, out []byte) fuse.Status {
-	if in.Cmd != snapshotRequest || len(out) < 8 {
-		return status(errNoRequest)
-	}
-	slot, _ := nodes.Split(in.NodeId)
-	id, ok := fs.tree.snapshotOf(slot, in.Fh)
-	if !ok {
-		return status(errNoSnapshot)
-	}
-	binary.NativeEndian.PutUint64(out, id)
-	return fuse.OK
 }
 
 // listContainers lists the top of the tree from an offset on: 0 and 1 stand

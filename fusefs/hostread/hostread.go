@@ -9,8 +9,8 @@
 // The files are opened when a [Files] is made, before anything can be mounted
 // over them, and stay open: each read at offset 0 makes the kernel write a new
 // text. What was made of it is shared between readers for a while: 10 ms, which
-// is how soon a change must be seen; 1 s for cpuinfo, as long as the same CPUs
-// are online.
+// is how soon a change must be seen; nearly 1 s for cpuinfo, as long as the same
+// CPUs are online.
 //
 // Nothing waits: readers that find a value too old each make a new one. Values
 // and texts are those of whoever reads with a [Record] until that is reset; their
@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -40,8 +41,9 @@ const (
 	maxAge = 10 * time.Millisecond
 	// A host with 512 CPUs takes milliseconds to write its cpuinfo, and nothing
 	// in it but the set of CPUs, which is checked each time, and the column
-	// "cpu MHz" ever changes.
-	cpuinfoMaxAge = time.Second
+	// "cpu MHz" ever changes. That may be 1 s old when it is read; the kernel may
+	// have kept it for up to 20 ms of these (package fusefs, static files).
+	cpuinfoMaxAge = time.Second - 20*time.Millisecond
 )
 
 // Files are the host's open files. Its methods may be called at the same time.
@@ -61,6 +63,7 @@ type Files struct {
 	loadavg        file
 	cpuinfoFile    file
 	cpus, cpus32   shared[cpus]
+	cpuinfos       atomic.Uint64    // counts them
 	texts          shared[struct{}] // of Append
 	required, more []*file          // what a host always has, and what some haven't
 	byPath         map[string]*file
@@ -68,8 +71,9 @@ type Files struct {
 
 // cpus is the cpuinfo while these CPUs were online.
 type cpus struct {
-	info   *procfile.CPUInfo
-	online cpulist.Set
+	info    *procfile.CPUInfo
+	online  cpulist.Set
+	version uint64
 }
 
 // Paths of lists that [Reader.List] knows.

@@ -64,17 +64,23 @@ func TestCPUInfo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, err := files.Reader(nil).CPUInfo(online, false)
+	first, version, err := files.Reader(nil).CPUInfo(online, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	host.Write("proc/cpuinfo", "processor\t: 0\ncpu MHz\t\t: 1.000\n\n")
 	move(cpuinfoMaxAge)
-	if again, err := files.Reader(nil).CPUInfo(online, false); err != nil || again != first {
+	if again, same, err := files.Reader(nil).CPUInfo(online, false); err != nil || again != first || same != version {
 		t.Errorf("read again within a second: %v", err)
 	}
-	if now, err := files.Reader(nil).CPUInfo(cpulist.Of(0), false); err != nil || len(now.Blocks) != 1 {
-		t.Errorf("not read again for other CPUs: %v", err)
+	now, other, err := files.Reader(nil).CPUInfo(cpulist.Of(0), false)
+	if err != nil || len(now.Blocks) != 1 || other == version {
+		t.Errorf("not read again for other CPUs: %v, version %d after %d", err, other, version)
+	}
+	host.Write("proc/cpuinfo", "processor\t: 0\ncpu MHz\t\t: 2.000\n\n")
+	move(cpuinfoMaxAge + 1)
+	if _, next, err := files.Reader(nil).CPUInfo(cpulist.Of(0), false); err != nil || next == other || next == 0 {
+		t.Errorf("another text has version %d like the former, %v", next, err)
 	}
 }
 
@@ -84,12 +90,12 @@ func TestCPUInfo32(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	native, err := files.Reader(nil).CPUInfo(online, false)
+	native, _, err := files.Reader(nil).CPUInfo(online, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	// A captured file has the same text for every reader, but is read for each.
-	if got, err := files.Reader(nil).CPUInfo(online, true); err != nil || got == native || !bytes.Equal(got.Append(nil), native.Append(nil)) {
+	if got, _, err := files.Reader(nil).CPUInfo(online, true); err != nil || got == native || !bytes.Equal(got.Append(nil), native.Append(nil)) {
 		t.Errorf("CPUInfo32: %v", err)
 	}
 	personality := func() uintptr {
@@ -119,7 +125,7 @@ func TestUnreadable(t *testing.T) {
 		{"proc/meminfo", "MemTotal: lots kB\n", func(f *Files) error { _, err := f.Reader(nil).Memory(); return err }},
 		{"proc/sys/vm/overcommit_ratio", "fifty\n", func(f *Files) error { _, err := f.Reader(nil).Memory(); return err }},
 		{"proc/sys/vm/overcommit_kbytes", "", func(f *Files) error { _, err := f.Reader(nil).Memory(); return err }},
-		{"proc/cpuinfo", "no CPU here\n", func(f *Files) error { _, err := f.Reader(nil).CPUInfo(cpulist.Of(0), false); return err }},
+		{"proc/cpuinfo", "no CPU here\n", func(f *Files) error { _, _, err := f.Reader(nil).CPUInfo(cpulist.Of(0), false); return err }},
 		{"sys/devices/system/cpu/online", "all\n", func(f *Files) error { _, err := f.Reader(nil).Online(); return err }},
 	} {
 		host, files, _ := open(t)

@@ -94,10 +94,11 @@ func (r Reader) List(path string) (cpulist.Set, error) {
 // Online returns the host's online CPUs.
 func (r Reader) Online() (cpulist.Set, error) { return r.List(Online) }
 
-// CPUInfo returns the host's cpuinfo as of when online were the online CPUs, at
-// most 1 s old. linux32 asks for what readers with the personality PER_LINUX32
-// see.
-func (r Reader) CPUInfo(online cpulist.Set, linux32 bool) (*procfile.CPUInfo, error) {
+// CPUInfo returns the host's cpuinfo as of when online were the online CPUs, less
+// than 1 s old. linux32 asks for what readers with the personality PER_LINUX32
+// see. What is returned with the same version, which is never 0, has the same
+// text; the same text may come with another version.
+func (r Reader) CPUInfo(online cpulist.Set, linux32 bool) (info *procfile.CPUInfo, version uint64, err error) {
 	f, kept := r.files, &r.files.cpus
 	read := f.cpuinfoFile.read
 	if linux32 {
@@ -109,9 +110,9 @@ func (r Reader) CPUInfo(online cpulist.Set, linux32 bool) (*procfile.CPUInfo, er
 		if err != nil {
 			return cpus{info: info}, fmt.Errorf("%w: %w", ErrUnreadable, err)
 		}
-		return cpus{info, online}, nil
+		return cpus{info, online, f.cpuinfos.Add(1)}, nil
 	})
-	return c.info, err
+	return c.info, c.version, err
 }
 
 // Append appends the host's own text of a file to dst: what a reader on the host

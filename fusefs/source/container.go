@@ -87,7 +87,16 @@ func (c *Container) ended() bool {
 // returns the longer slice. On an error it is of no use. Errors are those of
 // cgroupread, hostread.ErrUnreadable, ErrNoTasks and fs.ErrNotExist, for an entry
 // of a directory that the container doesn't have.
-func (c *Container) Append(dst []byte, f *File, how How) ([]byte, error) {
+func (c *Container) Append(dst []byte, f *File, how How) (text []byte, err error) {
+	err = c.at(how, func(m *moment) error {
+		text, err = f.source.append(dst, m)
+		return err
+	})
+	return text, err
+}
+
+// at gives do this moment of the container, which is over when do returns.
+func (c *Container) at(how How, do func(*moment) error) error {
 	r := c.host.room()
 	m := &r.moment
 	defer func() {
@@ -103,7 +112,7 @@ func (c *Container) Append(dst []byte, f *File, how How) ([]byte, error) {
 	} else {
 		m.cgroup = c.cg.Reader(nil)
 	}
-	return f.source.append(dst, m)
+	return do(m)
 }
 
 // columns brings the container's CPU times up to now. The columns are in the

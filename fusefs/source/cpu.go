@@ -16,45 +16,64 @@ import (
 // cpuinfo is proc/cpuinfo.
 type cpuinfo struct{}
 
-func (cpuinfo) append(dst []byte, m *moment) ([]byte, error) {
+func (cpuinfo) append(dst []byte, m *moment) ([]byte, error) { return appendAny(cpuinfo{}, dst, m) }
+
+func (cpuinfo) appendNew(dst []byte, m *moment, known Version) ([]byte, Version, error) {
 	host, visible, err := m.visibleCPUs()
 	if err != nil {
-		return nil, err
+		return nil, Version{}, err
 	}
-	text, err := m.host.CPUInfo(host, m.Linux32)
+	text, version, err := m.host.CPUInfo(host, m.Linux32)
 	if err != nil {
-		return nil, err
+		return nil, Version{}, err
+	}
+	v := Version{cpus: visible, numbering: m.Policy.Numbering, text: version}
+	if v.Equal(known) {
+		return dst, v, nil
 	}
 	shown := &m.room.cpuinfo
 	view.CPUInfoInto(shown, text, visible, m.Policy)
-	return shown.Append(dst), nil
+	return shown.Append(dst), v, nil
 }
 
 // online is sys/devices/system/cpu/online.
 type online struct{}
 
-func (online) append(dst []byte, m *moment) ([]byte, error) {
+func (online) append(dst []byte, m *moment) ([]byte, error) { return appendAny(online{}, dst, m) }
+
+func (online) appendNew(dst []byte, m *moment, known Version) ([]byte, Version, error) {
 	_, visible, err := m.visibleCPUs()
 	if err != nil {
-		return nil, err
+		return nil, Version{}, err
 	}
-	return append(m.numbered(visible).Append(dst), '\n'), nil
+	return appendList(dst, m.numbered(visible), known)
 }
 
 // offline is sys/devices/system/cpu/offline: the possible CPUs that online doesn't
 // name.
 type offline struct{}
 
-func (offline) append(dst []byte, m *moment) ([]byte, error) {
+func (offline) append(dst []byte, m *moment) ([]byte, error) { return appendAny(offline{}, dst, m) }
+
+func (offline) appendNew(dst []byte, m *moment, known Version) ([]byte, Version, error) {
 	_, visible, err := m.visibleCPUs()
 	if err != nil {
-		return nil, err
+		return nil, Version{}, err
 	}
 	possible, err := m.host.List(hostread.Possible)
 	if err != nil {
-		return nil, err
+		return nil, Version{}, err
 	}
-	return append(possible.Minus(m.numbered(visible)).Append(dst), '\n'), nil
+	return appendList(dst, possible.Minus(m.numbered(visible)), known)
+}
+
+// appendList appends a list of CPUs that isn't the known one.
+func appendList(dst []byte, cpus cpulist.Set, known Version) ([]byte, Version, error) {
+	v := Version{cpus: cpus, text: anyText}
+	if v.Equal(known) {
+		return dst, v, nil
+	}
+	return append(cpus.Append(dst), '\n'), v, nil
 }
 
 // numbered gives CPUs the numbers that the container sees.
