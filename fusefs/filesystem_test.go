@@ -340,5 +340,14 @@ func BenchmarkRender(b *testing.B) {
 				h.pool.Release(s)
 			}
 		})
+		if !table[i].Static {
+			continue
+		}
+		b.Run(strings.ReplaceAll(table[i].Path, "/", "_")+"_check", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				c.check(&table[i])
+			}
+		})
 	}
 }
