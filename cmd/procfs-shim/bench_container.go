@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -46,14 +45,14 @@ func (v *benchViewer) Views(ctx context.Context, cg cgroupread.Paths, initPID in
 	}
 	texts := make(map[string]string)
 	for _, file := range v.files {
-		text, err := os.ReadFile(filepath.Join(reg.Dir, file))
+		text, err := os.ReadFile(reg.Path(file))
 		if err != nil {
 			return nil, fmt.Errorf("what %s says: %w", file, err)
 		}
 		texts[file] = string(text)
 	}
 	v.texts <- texts
-	return cover.OpenTrees(reg.Dir, reg.Files)
+	return cover.OpenTrees(reg.Path, reg.Files)
 }
 
 // Close implements foreground.Views.

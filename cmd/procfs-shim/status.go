@@ -106,7 +106,7 @@ func withRegistered(all []discover.Container, registered map[int]daemon.Status) 
 }
 
 // askServer gives what the running server says of itself, nil when none runs, its
-// registrations by init process, and the device of the bound tree that it serves.
+// registrations by init process, and the devices of the containers' trees.
 func askServer(ctx context.Context, stateDir string) (*daemon.Server, map[int]daemon.Status, []attach.Device, error) {
 	client, err := daemon.Dial(stateDir)
 	if errors.Is(err, daemon.ErrNotRunning) {
@@ -128,13 +128,25 @@ func askServer(ctx context.Context, stateDir string) (*daemon.Server, map[int]da
 	for _, s := range list {
 		registered[s.InitPID] = s
 	}
-	tree, err := os.OpenFile(filepath.Join(stateDir, "bound"), unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("status: %w", err)
+	served, err := servedBy(stateDir)
+	return &server, registered, served, err
+}
+
+// servedBy gives the devices of the trees that a server with this state directory
+// has mounted there.
+func servedBy(stateDir string) (devices []attach.Device, err error) {
+	for _, name := range []string{"bound", "static"} {
+		tree, err := os.OpenFile(filepath.Join(stateDir, name), unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("status: %w", err)
+		}
+		device, err := attach.DeviceOf(tree)
+		if err := errors.Join(err, tree.Close()); err != nil {
+			return nil, err
+		}
+		devices = append(devices, device)
 	}
-	defer tree.Close()
-	device, err := attach.DeviceOf(tree)
-	return &server, registered, []attach.Device{device}, err
+	return devices, nil
 }
 
 // readContainer tells what a container has. What serves one of `run` with a
@@ -152,7 +164,9 @@ func readContainer(v cover.Coverer, c discover.Container, stateDir string, serve
 			return r, err
 		}
 		if ok {
-			served = append(served, attach.Device{Major: own.Major, Minor: own.Minor})
+			for _, d := range own.Devices {
+				served = append(served, attach.Device(d))
+			}
 			r.Policy, r.Choices = &own.Policy, own.Choices
 		} else if _, err := os.Stat(dir); err != nil {
 			served = nil

@@ -135,7 +135,7 @@ func (r registrar) registration(c discover.Container) daemon.Registration {
 }
 
 func (r registrar) views(a daemon.Registered, err error) (cover.Views, error) {
-	v := cover.Views{Dir: a.Dir, Files: a.Files, Shared: a.Shared}
+	v := cover.Views{Path: a.Path, Files: a.Files, Shared: a.Shared}
 	if len(r.choices) > 0 {
 		v.Policy = r.choices.String()
 	}

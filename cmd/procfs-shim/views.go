@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -38,10 +39,10 @@ type viewer struct {
 	// choices are those of the flags; with a server of its own, the configuration
 	// file's below them.
 	choices policy.Choices
-	// own is the server if it is this container's alone; then its tree still
-	// has to be mounted.
+	// own is the server if it is this container's alone; then its trees still
+	// have to be mounted.
 	own *daemon.Own
-	// stateDir is where own's tree is mounted for the moment it takes to open
+	// stateDir is where own's trees are mounted for the moment it takes to open
 	// the files, in the private mount namespace of the calling thread.
 	stateDir string
 }
@@ -83,12 +84,12 @@ func (v *viewer) Views(ctx context.Context, cg cgroupread.Paths, initPID int) (t
 		if err := v.own.Mount(target); err != nil {
 			return nil, err
 		}
-		// The open files keep the file system alive; its mount has served its
+		// The open files keep the file systems alive; their mounts have served their
 		// purpose, and would be in the way when the directory is removed.
 		defer func() {
-			if unmountErr := unix.Unmount(target, unix.MNT_DETACH); unmountErr != nil {
+			if unmountErr := v.own.Unmount(); unmountErr != nil {
 				cover.CloseTrees(trees)
-				trees, err = nil, errors.Join(err, fmt.Errorf("views: unmount %s: %w", target, unmountErr))
+				trees, err = nil, errors.Join(err, fmt.Errorf("views: %w", unmountErr))
 			}
 		}()
 	}
@@ -98,7 +99,7 @@ func (v *viewer) Views(ctx context.Context, cg cgroupread.Paths, initPID int) (t
 	if err != nil {
 		return nil, err
 	}
-	trees, err = cover.OpenTrees(reg.Dir, reg.Files)
+	trees, err = cover.OpenTrees(reg.Path, reg.Files)
 	if err == nil && v.own != nil {
 		err = v.writeDown(reg, trees)
 	}
@@ -111,15 +112,21 @@ func (v *viewer) Views(ctx context.Context, cg cgroupread.Paths, initPID int) (t
 
 // writeDown leaves for `status` what nobody can ask an own server.
 func (v *viewer) writeDown(reg daemon.Registered, trees []attach.Tree) error {
-	if len(trees) == 0 {
+	var devices []ownviews.Device
+	for _, t := range trees {
+		d, err := attach.DeviceOf(t.File)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(devices, ownviews.Device(d)) {
+			devices = append(devices, ownviews.Device(d))
+		}
+	}
+	if devices == nil {
 		return nil
 	}
-	device, err := attach.DeviceOf(trees[0].File) // they are all of one tree
-	if err != nil {
-		return err
-	}
 	return ownviews.Write(containerDir(v.stateDir, v.id), ownviews.Views{
-		Major: device.Major, Minor: device.Minor, Policy: reg.Policy, Choices: v.choices,
+		Devices: devices, Policy: reg.Policy, Choices: v.choices,
 	})
 }
 
@@ -131,11 +138,9 @@ func (v *viewer) Close() error {
 // runOwnServer is the hidden command own-server: see daemon.ServeOwn.
 func runOwnServer() int {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	dev := os.NewFile(daemon.DeviceFD, "/dev/fuse")
-	control := os.NewFile(daemon.ControlFD, "control")
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
-	if err := daemon.ServeOwn(ctx, dev, control, log); err != nil {
+	if err := daemon.ServeOwn(ctx, daemon.TakeInherited(), log); err != nil {
 		log.Error("own server ended", "error", err)
 		return exitFailure
 	}

@@ -32,10 +32,10 @@ func (g *registry) answer(e *entry) Registered {
 	g.mu.Lock()
 	c := g.inForceLocked(e)
 	g.mu.Unlock()
-	return Registered{Dir: e.dir, Files: g.files(c), Policy: c.Policy(), Shared: g.shared}
+	return Registered{Dir: e.dir, Static: e.static, Files: g.files(c), Policy: c.Policy(), Shared: g.shared}
 }
 
-// resolve is what register would answer to r, less the directory.
+// resolve is what register would answer to r, less the directories.
 func (g *registry) resolve(r Registration) Registered {
 	g.mu.Lock()
 	c, own := r.Container, r.Choices

@@ -12,11 +12,12 @@
 //	MOUNTPOINT                 the shared tree, in LXCFS's layout
 //	STATEDIR/lock              flock(2)ed as long as the daemon lives
 //	STATEDIR/bound             the bound tree, one directory per container
+//	STATEDIR/static            those of its files that the kernel keeps
 //	STATEDIR/control.sock      the control socket, mode 0600
 //
-// [ServeOwn] serves one container: the bound tree on a /dev/fuse descriptor
-// that its parent ([SpawnOwn]) opened and mounts in a mount namespace of its
-// own, the protocol on a socket that both inherited.
+// [ServeOwn] serves one container: the last two on /dev/fuse descriptors that its
+// parent ([SpawnOwn]) opened and mounts in a mount namespace of its own, the
+// protocol on a socket that both inherited.
 //
 // [Client] is the other end of either.
 //
@@ -55,7 +56,7 @@
 // # What this process must not do
 //
 // It answers FUSE requests, and a request that it made itself could find nobody
-// to answer it. So no code here opens, stats or lists anything below the two
+// to answer it. So no code here opens, stats or lists anything below the
 // mounts after they were made, nothing forks, and unmounting is lazy:
 // see mountpoint.Mounted. Mounts that containers hold live on until this process
 // ends and its /dev/fuse descriptors are closed; their readers then get

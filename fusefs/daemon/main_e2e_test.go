@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 func actAsOwnServer() error {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
-	return ServeOwn(ctx, os.NewFile(DeviceFD, "device"), os.NewFile(ControlFD, "control"), slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	return ServeOwn(ctx, TakeInherited(), slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 
 // actAsServe does what `serve` does.
@@ -266,6 +266,25 @@ func read(t *testing.T, mountpoint, path string) (text string, err error) {
 		text = string(b)
 	})
 	return text, err
+}
+
+// readAll reads the files of a container from where its trees are mounted, in
+// directories of the root.
+func readAll(t *testing.T, root string, reg Registered) {
+	t.Helper()
+	for _, f := range reg.Files {
+		tree := "bound"
+		if f == "proc/cpuinfo" || f == "sys/devices/system/cpu/online" || f == "sys/devices/system/cpu/offline" {
+			tree = "static"
+		}
+		at := reg.Path(f)
+		if !strings.HasPrefix(at, filepath.Join(root, tree)+"/") {
+			t.Errorf("%s is at %s, not in the tree %s", f, at, tree)
+		}
+		if text, err := read(t, filepath.Join(root, tree), at); err != nil || text == "" {
+			t.Errorf("%s: %q, %v", f, text, err)
+		}
+	}
 }
 
 // descriptors counts those of another process.

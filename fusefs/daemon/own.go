@@ -21,10 +21,28 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 )
 
-// ServeOwn is the server of one `run`. It serves the bound tree on dev, an
-// opened /dev/fuse that its parent mounts, and the protocol on control, a
-// connected stream socket. Registered.Dir is the directory below the mount's
-// root.
+// Inherited are the descriptors that SpawnOwn hands to an own server.
+type Inherited struct {
+	// Bound and Static are opened /dev/fuse, for the trees of these names; whoever
+	// handed them over mounts them.
+	Bound, Static *os.File
+	// Control is a connected stream socket.
+	Control *os.File
+}
+
+// TakeInherited gives the descriptors to the program that SpawnOwn has started.
+func TakeInherited() Inherited {
+	return Inherited{
+		Bound: os.NewFile(3, "/dev/fuse"), Static: os.NewFile(4, "/dev/fuse"), Control: os.NewFile(5, "control"),
+	}
+}
+
+// files are they in the order in which TakeInherited finds them.
+func (i Inherited) files() []*os.File { return []*os.File{i.Bound, i.Static, i.Control} }
+
+// ServeOwn is the server of one `run`. It serves the container's trees on the
+// devices and the protocol on the control socket. Registered.Dir and Static are
+// directories below the roots of the trees.
 //
 // It lives as long as its parent keeps the other end of control: then, if an
 // owned container is still registered, it kills the container's init process,
@@ -33,30 +51,34 @@ import (
 // should wait for it with a container frozen: SIGKILL takes effect when it is
 // thawed.
 //
-// It takes dev and control over.
-func ServeOwn(ctx context.Context, dev, control *os.File, log *slog.Logger) error {
-	return serveOwn(ctx, dev, control, "/proc", "/sys", log)
+// It takes the descriptors over.
+func ServeOwn(ctx context.Context, inherited Inherited, log *slog.Logger) error {
+	return serveOwn(ctx, inherited, "/proc", "/sys", log)
 }
 
-func serveOwn(ctx context.Context, dev, control *os.File, proc, sys string, log *slog.Logger) (err error) {
-	conn, err := net.FileConn(control)
-	if err = errors.Join(err, control.Close()); err != nil {
-		return errors.Join(fmt.Errorf("control socket: %w", err), dev.Close())
+func serveOwn(ctx context.Context, inherited Inherited, proc, sys string, log *slog.Logger) (err error) {
+	conn, err := net.FileConn(inherited.Control)
+	if err = errors.Join(err, inherited.Control.Close()); err != nil {
+		return errors.Join(fmt.Errorf("control socket: %w", err), inherited.Bound.Close(), inherited.Static.Close())
 	}
 	defer conn.Close() //nolint:errcheck // its peer is gone, or gets EOF
 	layout, err := cgroupread.Detect(proc)
 	if err != nil {
-		return errors.Join(err, dev.Close())
+		return errors.Join(err, inherited.Bound.Close(), inherited.Static.Close())
 	}
 	host := fusefs.NewHost(proc, sys, layout, time.Now, log)
 	has := presence(host)
 	bound := fusefs.NewBound(host)
-	server, err := fusefs.Serve(bound, dev)
-	// The server has a descriptor of its own; see mountpoint.Mount.
-	if err := errors.Join(err, dev.Close()); err != nil {
-		return err
+	server, err := serveDevice(bound, inherited.Bound)
+	if err != nil {
+		return errors.Join(err, inherited.Static.Close())
 	}
 	defer server.Close() // for when nobody ever mounted it
+	static, err := serveDevice(fusefs.NewStatic(bound), inherited.Static)
+	if err != nil {
+		return err
+	}
+	defer static.Close()
 	ctl := newControl(log, &registry{
 		log:     log,
 		clock:   time.Now,
@@ -65,6 +87,7 @@ func serveOwn(ctx context.Context, dev, control *os.File, proc, sys string, log 
 		init:    locate.New(proc, layout).Init,
 		tree:    bound,
 		root:    "/",
+		kept:    "/",
 		has:     has,
 		max:     maxContainers,
 		entries: make(map[string]*entry),
@@ -80,6 +103,16 @@ func serveOwn(ctx context.Context, dev, control *os.File, proc, sys string, log 
 		err = nil
 	}
 	return errors.Join(err, ctl.endOwned(s))
+}
+
+// serveDevice answers a device and closes it: the server has a descriptor of its
+// own; see mountpoint.Mount.
+func serveDevice(t fusefs.Tree, dev *os.File) (*fusefs.Server, error) {
+	server, err := fusefs.Serve(t, dev)
+	if err := errors.Join(err, dev.Close()); err != nil {
+		return nil, err
+	}
+	return server, nil
 }
 
 // endOwned kills what the session owns and returns when it is gone.

@@ -35,24 +35,20 @@ func TestOwnServer(t *testing.T) {
 	if err := own.Mount(dir); err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Unmount(dir, unix.MNT_DETACH) //nolint:errcheck // unmounted below, unless the test fails
+	defer own.Unmount() //nolint:errcheck // unmounted below, unless the test fails
 	init := livingProcess(t)
 	reg, err := own.Register(t.Context(), Registration{ID: "run", Cgroup: mustCgroup(t), InitPID: pidOf(init), Owned: true})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, own.Log())
 	}
-	for _, f := range reg.Files {
-		if text, err := read(t, dir, filepath.Join(reg.Dir, f)); err != nil || text == "" {
-			t.Errorf("%s: %q, %v", f, text, err)
-		}
-	}
+	readAll(t, dir, reg)
 	if sid, err := unix.Getsid(own.server.Pid); err != nil || sid != own.server.Pid {
 		t.Errorf("session of the own server: %d, %v; its process is %d", sid, err, own.server.Pid)
 	}
 	if err := own.Unregister(t.Context(), "run"); err != nil {
 		t.Error(err)
 	}
-	if err := unix.Unmount(dir, 0); err != nil {
+	if err := own.Unmount(); err != nil {
 		t.Error(err)
 	}
 	if err := own.Close(); err != nil {

@@ -56,6 +56,7 @@ type registry struct {
 	init  func(pid int) (locate.Init, error) // nil: nothing is known of init processes
 	tree  tree
 	root  string                 // absolute path of the tree's root
+	kept  string                 // … of that of the files that the kernel keeps
 	has   func(file string) bool // whether the tree has a file of the table
 	// shared is the mountpoint of the shared tree, "" if there is none.
 	shared string
@@ -75,6 +76,8 @@ type entry struct {
 	pid   *process.Handle // of an owned registration's init process
 	dir   string
 	at    time.Time
+
+	static string // its directory with the files that the kernel keeps
 
 	// chosen, guarded by registry.mu, is what the rules are asked with.
 	chosen struct {
@@ -181,7 +184,7 @@ func (g *registry) build(e *entry) (err error) {
 		e.pid.Close()
 		return errors.Join(err, cgroup.Close())
 	}
-	e.dir = filepath.Join(g.root, dir)
+	e.dir, e.static = filepath.Join(g.root, dir), filepath.Join(g.kept, dir)
 	return nil
 }
 

@@ -106,6 +106,7 @@ func newFakeRegistry() (*registry, *fakeTree) {
 		open:    func(cgroupread.Paths) (*cgroupread.Cgroup, error) { return new(cgroupread.Cgroup), nil },
 		tree:    tree,
 		root:    "/state/bound",
+		kept:    "/state/static",
 		has:     func(file string) bool { return file == "proc/meminfo" },
 		max:     8,
 		entries: make(map[string]*entry),
@@ -162,7 +163,7 @@ func TestRegisterTwiceChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.Dir != "/state/bound/dir-web" || len(got.Files) != 1 {
+		if got.Dir != "/state/bound/dir-web" || got.Static != "/state/static/dir-web" || len(got.Files) != 1 {
 			t.Errorf("registered: %+v", got)
 		}
 	}

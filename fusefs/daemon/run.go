@@ -26,6 +26,7 @@ import (
 const (
 	controlName   = "control.sock"
 	boundName     = "bound"
+	staticName    = "static"
 	historiesName = "cpu" // CPU times of containers; see fusefs.Histories
 )
 
@@ -69,8 +70,10 @@ func (c Config) check() error {
 	if within(c.StateDir, c.Mountpoint) {
 		return fmt.Errorf("state directory: %s: lies below the mountpoint %s", c.StateDir, c.Mountpoint)
 	}
-	if within(c.Mountpoint, filepath.Join(c.StateDir, boundName)) {
-		return fmt.Errorf("mountpoint: %s: lies below %s, where the containers' trees are", c.Mountpoint, filepath.Join(c.StateDir, boundName))
+	for _, name := range []string{boundName, staticName} {
+		if tree := filepath.Join(c.StateDir, name); within(c.Mountpoint, tree) {
+			return fmt.Errorf("mountpoint: %s: lies below %s, where the containers' trees are", c.Mountpoint, tree)
+		}
 	}
 	return nil
 }
@@ -110,9 +113,13 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, lock.Close()) }()
 
-	// Both are looked at before either is mounted: from then on this process
+	// All are looked at before any is mounted: from then on this process
 	// keeps its hands off them.
 	boundPath, err := mountpoint.Prepare(c.Proc, filepath.Join(c.StateDir, boundName))
+	if err != nil {
+		return err
+	}
+	staticPath, err := mountpoint.Prepare(c.Proc, filepath.Join(c.StateDir, staticName))
 	if err != nil {
 		return err
 	}
@@ -128,6 +135,11 @@ func Run(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, boundMount.Unmount()) }()
+	staticMount, err := mountpoint.Mount(c.Proc, staticPath, fusefs.NewStatic(bound))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, staticMount.Unmount()) }()
 	locator := locate.New(c.Proc, layout)
 	shared := fusefs.NewShared(host, locator)
 	shared.SetPolicy(c.Rules.Default().Policy())
@@ -145,6 +157,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		init:    locator.Init,
 		tree:    bound,
 		root:    boundMount.Path(),
+		kept:    staticMount.Path(),
 		has:     has,
 		shared:  sharedMount.Path(),
 		rules:   c.Rules,
@@ -164,7 +177,7 @@ func Run(ctx context.Context, c Config) (err error) {
 		})
 	})
 	wg.Go(func() { c.toggle(ctx, toggles, shared.ShowHost) })
-	err = serveControl(ctx, c, ctl, boundMount, sharedMount)
+	err = serveControl(ctx, c, ctl, boundMount, staticMount, sharedMount)
 	cancel()
 	wg.Wait()
 	return err
@@ -182,7 +195,7 @@ func presence(host *fusefs.Host) func(file string) bool {
 
 // serveControl answers the control socket until ctx ends (nil), or one of the
 // mounts or the socket fails.
-func serveControl(ctx context.Context, c Config, ctl *control, boundMount, sharedMount *mountpoint.Mounted) error {
+func serveControl(ctx context.Context, c Config, ctl *control, boundMount, staticMount, sharedMount *mountpoint.Mounted) error {
 	socket := filepath.Join(c.StateDir, controlName)
 	listener, err := listenControl(socket)
 	if err != nil {
@@ -195,15 +208,17 @@ func serveControl(ctx context.Context, c Config, ctl *control, boundMount, share
 	wg.Go(func() { accepting <- ctl.serve(listener) })
 	wg.Go(func() { ctl.reg.janitor(ctx) })
 
-	c.Log.Info("serving", "mountpoint", sharedMount.Path(), "bound", boundMount.Path(), "socket", socket)
+	c.Log.Info("serving", "mountpoint", sharedMount.Path(), "bound", boundMount.Path(), "static", staticMount.Path(), "socket", socket)
 	c.Notify("READY=1")
 	select {
 	case <-ctx.Done():
 		c.Log.Info("stopping")
 	case <-sharedMount.Ended():
-		err = fmt.Errorf("mountpoint %s: %w", sharedMount.Path(), sharedMount.Reason())
+		err = ended(sharedMount)
 	case <-boundMount.Ended():
-		err = fmt.Errorf("mountpoint %s: %w", boundMount.Path(), boundMount.Reason())
+		err = ended(boundMount)
+	case <-staticMount.Ended():
+		err = ended(staticMount)
 	case err = <-accepting:
 	}
 	c.Notify("STOPPING=1")
@@ -215,4 +230,9 @@ func serveControl(ctx context.Context, c Config, ctl *control, boundMount, share
 	ctl.stop()
 	wg.Wait()
 	return err
+}
+
+// ended is the error of a mount that was to stay.
+func ended(m *mountpoint.Mounted) error {
+	return fmt.Errorf("mountpoint %s: %w", m.Path(), m.Reason())
 }

@@ -36,14 +36,10 @@ func TestServeRegisterRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	bound := s.state + "/bound"
-	if reg.Dir != bound+"/web" || len(reg.Files) < 2 {
+	if reg.Dir != bound+"/web" || reg.Static != s.state+"/static/web" || len(reg.Files) < 2 {
 		t.Errorf("registered: %+v", reg)
 	}
-	for _, f := range reg.Files {
-		if text, err := read(t, bound, filepath.Join(reg.Dir, f)); err != nil || text == "" {
-			t.Errorf("%s: %q, %v", f, text, err)
-		}
-	}
+	readAll(t, s.state, reg)
 	if text, err := read(t, s.mountpoint, s.mountpoint+"/proc/meminfo"); err != nil || !strings.HasPrefix(text, "MemTotal:") {
 		t.Errorf("shared meminfo: %.40q, %v", text, err)
 	}
@@ -66,8 +62,10 @@ func TestServeRegisterRead(t *testing.T) {
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
-	if _, err := read(t, bound, filepath.Join(reg.Dir, "proc/meminfo")); err == nil {
-		t.Error("the forgotten container's file can be read")
+	for _, f := range []string{"proc/meminfo", "proc/cpuinfo"} {
+		if _, err := read(t, bound, reg.Path(f)); err == nil {
+			t.Errorf("the forgotten container's %s can be read", f)
+		}
 	}
 	s.stop(t)
 	if isMounted(t, s.mountpoint) {
@@ -167,8 +165,8 @@ func TestServeRefuses(t *testing.T) {
 			if tt.state == s.state {
 				return
 			}
-			if isMounted(t, tt.state+"/bound") {
-				t.Error("the bound tree is left mounted")
+			if isMounted(t, tt.state+"/bound") || isMounted(t, tt.state+"/static") {
+				t.Error("a bound tree is left mounted")
 			}
 		})
 	}
@@ -196,13 +194,15 @@ func TestServeRefuses(t *testing.T) {
 func TestServeUnmountedByOthers(t *testing.T) {
 	testenv.RequireFUSE(t)
 	testenv.NoLeaks(t)
-	dir := testDir(t)
-	s := startServer(t, dir+"/shared", dir+"/state")
-	if err := unix.Unmount(s.mountpoint, 0); err != nil {
-		t.Fatal(err)
-	}
-	if text := s.fails(t); !strings.Contains(text, mountpoint.ErrUnmounted.Error()) {
-		t.Errorf("it says %q", text)
+	for _, tree := range []string{"shared", "state/bound", "state/static"} {
+		dir := testDir(t)
+		s := startServer(t, dir+"/shared", dir+"/state")
+		if err := unix.Unmount(filepath.Join(dir, tree), 0); err != nil {
+			t.Fatal(err)
+		}
+		if text := s.fails(t); !strings.Contains(text, mountpoint.ErrUnmounted.Error()) || !strings.Contains(text, tree) {
+			t.Errorf("%s: it says %q", tree, text)
+		}
 	}
 }
 

@@ -22,13 +22,8 @@ import (
 
 const (
 	// OwnServerCommand is the hidden command that SpawnOwn starts; it has to
-	// call ServeOwn with the descriptors DeviceFD and ControlFD.
+	// call ServeOwn with what TakeInherited gives.
 	OwnServerCommand = "own-server"
-
-	// DeviceFD is the /dev/fuse that the own server inherits.
-	DeviceFD = 3
-	// ControlFD is the control socket that it inherits.
-	ControlFD = 4
 
 	// logSize is how much of the own server's log is kept.
 	logSize = 64 << 10
@@ -41,18 +36,22 @@ const (
 // it.
 type Own struct {
 	*Client
-	// Dev is the device that the server serves; Mount closes it. Whoever
-	// mounts it without Mount has to close it after that: as long as it is
-	// open here, readers hang instead of getting ENOTCONN when the server
-	// dies.
-	Dev *os.File
 
+	// trees are what the server serves. Mount closes their devices: as long as one
+	// is open here, readers hang instead of getting ENOTCONN when the server dies.
+	trees  []ownTree
 	server *os.Process
 	log    *os.File
 	ended  chan struct{} // closed when the process has ended
 	status error         // of the process, valid then
 	target string
 	close  sync.Once
+}
+
+// ownTree is a tree of an own server.
+type ownTree struct {
+	name string // of its mountpoint
+	dev  *os.File
 }
 
 // SpawnOwn starts the server of one container: the program self with the
@@ -74,11 +73,15 @@ func SpawnOwn(self string) (_ *Own, err error) {
 			err = fmt.Errorf("own server: %w", err)
 		}
 	}()
-	dev, err := fusefs.OpenDevice()
-	if err != nil {
-		return nil, err
+	var trees []ownTree
+	for _, name := range []string{boundName, staticName} {
+		dev, err := fusefs.OpenDevice()
+		if err != nil {
+			return nil, err
+		}
+		undo = append(undo, dev.Close)
+		trees = append(trees, ownTree{name, dev})
 	}
-	undo = append(undo, dev.Close)
 	log, err := boundedLog()
 	if err != nil {
 		return nil, err
@@ -93,14 +96,14 @@ func SpawnOwn(self string) (_ *Own, err error) {
 	cmd := exec.Command(self, OwnServerCommand)
 	cmd.Dir = "/"
 	cmd.Stderr = log
-	cmd.ExtraFiles = []*os.File{dev, theirs}
+	cmd.ExtraFiles = Inherited{Bound: trees[0].dev, Static: trees[1].dev, Control: theirs}.files()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// The child has its own of theirs; while it is open here too, nobody would
 	// be told of the child's end.
 	if err := errors.Join(cmd.Start(), theirs.Close()); err != nil {
 		return nil, err
 	}
-	o := &Own{Client: newClient(conn), Dev: dev, server: cmd.Process, log: log, ended: make(chan struct{})}
+	o := &Own{Client: newClient(conn), trees: trees, server: cmd.Process, log: log, ended: make(chan struct{})}
 	go func() {
 		o.status = cmd.Wait()
 		close(o.ended)
@@ -142,15 +145,36 @@ func boundedLog() (*os.File, error) {
 	return f, nil
 }
 
-// Mount mounts the server's tree on target, an empty directory in the calling
-// thread's mount namespace, and closes Dev. Register then gives directories
-// below target.
+// Mount mounts the server's trees below target, an empty directory in the calling
+// thread's mount namespace, and closes their devices. Register then gives
+// directories below target. When it fails nothing is mounted.
 func (o *Own) Mount(target string) error {
-	if err := fusefs.MountDevice(o.Dev, target); err != nil {
-		return err
+	for i, tree := range o.trees {
+		at := filepath.Join(target, tree.name)
+		err := os.Mkdir(at, 0o700)
+		if err == nil {
+			err = errors.Join(fusefs.MountDevice(tree.dev, at), tree.dev.Close())
+		}
+		if err != nil {
+			return errors.Join(err, unmountOwn(target, o.trees[:i]))
+		}
 	}
 	o.target = target
-	return o.Dev.Close()
+	return nil
+}
+
+// Unmount undoes Mount. Files of the trees that are held elsewhere stay.
+func (o *Own) Unmount() error { return unmountOwn(o.target, o.trees) }
+
+func unmountOwn(target string, trees []ownTree) error {
+	var failed error
+	for _, tree := range trees {
+		at := filepath.Join(target, tree.name)
+		if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("unmount %s: %w", at, err))
+		}
+	}
+	return failed
 }
 
 // Register makes the container known to the server, as Client.Register does.
@@ -159,7 +183,8 @@ func (o *Own) Register(ctx context.Context, r Registration) (Registered, error) 
 	if err != nil {
 		return Registered{}, o.explain(err)
 	}
-	registered.Dir = filepath.Join(o.target, registered.Dir)
+	registered.Dir = filepath.Join(o.target, boundName, registered.Dir)
+	registered.Static = filepath.Join(o.target, staticName, registered.Static)
 	return registered, nil
 }
 
@@ -200,13 +225,15 @@ func lastLine(text string) string {
 
 // Close ends the server, and the container if it is still registered, and
 // waits for that, but not for ever: a frozen container dies when it is thawed.
-// The mount is the caller's to unmount.
+// Mounts are the caller's to unmount.
 func (o *Own) Close() error {
 	var err error
 	o.close.Do(func() {
 		err = o.Client.Close()
-		if closeErr := o.Dev.Close(); closeErr != nil && !errors.Is(closeErr, os.ErrClosed) {
-			err = errors.Join(err, closeErr)
+		for _, tree := range o.trees {
+			if closeErr := tree.dev.Close(); closeErr != nil && !errors.Is(closeErr, os.ErrClosed) {
+				err = errors.Join(err, closeErr)
+			}
 		}
 		timer := time.NewTimer(ownEndLimit)
 		defer timer.Stop()

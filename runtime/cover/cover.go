@@ -5,12 +5,12 @@
 // package attach (what is mounted in one).
 //
 // The files come from a server, which this package knows as a [Server] alone: it
-// registers a container and is told the directory with its files and which of
-// them belong over the container's own.
+// registers a container and is told where its files are and which of them belong
+// over the container's own.
 //
 // # Vocabulary
 //
-//   - A served file is named by its path below a server's directory,
+//   - A served file is named by its path below a view,
 //     "proc/meminfo"; it lies over its destination, "/proc/meminfo".
 //   - A container is covered as far as such files lie in its mount namespace.
 //     Files of the shared tree that an engine bound there aren't ours to count,
@@ -34,7 +34,8 @@ import (
 
 // Views are what a server has for a container.
 type Views struct {
-	Dir    string   // where its files are; "" as long as it isn't registered
+	// Path is where a file of its is; nil as long as it isn't registered.
+	Path   func(file string) string
 	Files  []string // those that belong over its own
 	Shared string   // where the shared tree is mounted
 	Policy string   // how it is shown, if that is to be reported; "" if not

@@ -4,6 +4,7 @@ package cover
 
 import (
 	"bytes"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -70,11 +71,12 @@ web	/proc/stat	would be uncovered
 
 func TestOpenTreesFails(t *testing.T) {
 	dir := t.TempDir()
-	trees, err := OpenTrees(dir, []string{"proc/meminfo"})
+	at := func(file string) string { return filepath.Join(dir, file) }
+	trees, err := OpenTrees(at, []string{"proc/meminfo"})
 	if trees != nil || err == nil || !strings.Contains(err.Error(), dir) {
 		t.Errorf("trees of an empty directory: %v, %v", trees, err)
 	}
-	if trees, err := OpenTrees(dir, nil); trees != nil || err != nil {
+	if trees, err := OpenTrees(at, nil); trees != nil || err != nil {
 		t.Errorf("no trees: %v, %v", trees, err)
 	}
 }

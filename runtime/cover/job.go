@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -46,7 +45,7 @@ func (j job) do(ctx context.Context) error {
 }
 
 func (j job) cover(ctx context.Context, views Views) ([]attach.Result, error) {
-	trees, err := OpenTrees(views.Dir, j.files)
+	trees, err := OpenTrees(views.Path, j.files)
 	if err != nil {
 		return nil, err
 	}
@@ -124,12 +123,12 @@ func (j job) warnOfNesting() error {
 	return err
 }
 
-// OpenTrees opens one detached mount for each file below dir, the directory
-// that a server made for the container. CloseTrees closes them.
-func OpenTrees(dir string, files []string) ([]attach.Tree, error) {
+// OpenTrees opens one detached mount for each file; at says where the server has it
+// for the container. CloseTrees closes them.
+func OpenTrees(at func(file string) string, files []string) ([]attach.Tree, error) {
 	var trees []attach.Tree
 	for _, f := range files {
-		t, err := attach.OpenTree(filepath.Join(dir, f), "/"+f)
+		t, err := attach.OpenTree(at(f), "/"+f)
 		if err != nil {
 			CloseTrees(trees)
 			return nil, err

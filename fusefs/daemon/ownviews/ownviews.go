@@ -22,12 +22,17 @@ const name = "views.json"
 
 // Views is the file's content.
 type Views struct {
-	// Major and Minor are the device of the file system: it tells that server's
-	// files from those of a daemon that is gone.
-	Major   uint32         `json:"major"`
-	Minor   uint32         `json:"minor"`
+	// Devices are those of the file systems: they tell that server's files from
+	// those of a daemon that is gone.
+	Devices []Device       `json:"devices"`
 	Policy  view.Policy    `json:"policy"`
 	Choices policy.Choices `json:"choices,omitempty"`
+}
+
+// Device is the number of a file system, as in mountinfo (proc(5)).
+type Device struct {
+	Major uint32 `json:"major"`
+	Minor uint32 `json:"minor"`
 }
 
 // Write writes to the container's state directory.

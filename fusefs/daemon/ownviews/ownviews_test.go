@@ -17,12 +17,12 @@ func TestViews(t *testing.T) {
 	if _, ok, err := Read(dir); ok || err != nil {
 		t.Errorf("nothing written: %v, %v", ok, err)
 	}
-	want := Views{Major: 1, Minor: 42, Policy: view.Policy{Swap: view.SwapNone}, Choices: policy.Choices{"swap": "none"}}
+	want := Views{Devices: []Device{{1, 42}, {0, 43}}, Policy: view.Policy{Swap: view.SwapNone}, Choices: policy.Choices{"swap": "none"}}
 	if err := Write(dir, want); err != nil {
 		t.Fatal(err)
 	}
 	got, ok, err := Read(dir)
-	if !ok || err != nil || got.Major != 1 || got.Minor != 42 || got.Policy != want.Policy || got.Choices.String() != "swap=none" {
+	if !ok || err != nil || len(got.Devices) != 2 || got.Devices[1] != want.Devices[1] || got.Policy != want.Policy || got.Choices.String() != "swap=none" {
 		t.Errorf("read: %+v, %v, %v", got, ok, err)
 	}
 	if err := os.WriteFile(filepath.Join(dir, name), []byte("{"), 0o600); err != nil {

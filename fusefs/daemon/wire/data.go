@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"path/filepath"
 	"time"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
@@ -37,6 +38,10 @@ type Registered struct {
 	// Dir is the absolute directory below which proc/meminfo and the others
 	// are.
 	Dir string `json:"dir"`
+	// Static is the absolute directory of those that the kernel keeps
+	// (fusefs.Static), which are below Dir too, but slower; a server without leaves
+	// it out. Where a file is best taken from, Path says.
+	Static string `json:"static,omitempty"`
 	// Files are the paths below Dir that are to be bound over the container's
 	// own, for example "proc/meminfo".
 	Files  []string    `json:"files"`
@@ -44,6 +49,16 @@ type Registered struct {
 	// Shared is the absolute path of the shared tree's mount; a server that has
 	// none leaves it out.
 	Shared string `json:"shared,omitempty"`
+}
+
+// Path is where a served file is to be taken from: "proc/meminfo" is in Dir.
+func (r Registered) Path(file string) string {
+	for _, f := range fusefs.Files() {
+		if f.Path == file && f.Static && r.Static != "" {
+			return filepath.Join(r.Static, file)
+		}
+	}
+	return filepath.Join(r.Dir, file)
 }
 
 // Status is what the server knows of one container.

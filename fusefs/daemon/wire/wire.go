@@ -8,7 +8,7 @@
 // is one JSON object and a line feed, at most [MaxLine] bytes long.
 //
 //	{"n":1,"op":"register","registration":{"id":"web","container":{"engine":"docker",…},"cgroup":…,"init_pid":4711,"choices":{"swap":"none"},"owned":false}}
-//	{"n":1,"registered":{"dir":"/run/procfs-shim/bound/web","files":["proc/cpuinfo","proc/meminfo"],"policy":…}}
+//	{"n":1,"registered":{"dir":"/run/procfs-shim/bound/web","static":"/run/procfs-shim/static/web","files":["proc/cpuinfo","proc/meminfo"],"policy":…}}
 //
 //	{"n":2,"op":"unregister","id":"web"}
 //	{"n":2}
@@ -26,7 +26,7 @@
 //	{"n":6,"error":{"code":"malformed","message":"…"}}
 //
 // "resolve" is answered as "register" would be, and changes nothing; the answer
-// has no directory.
+// has no directories.
 //
 // "explain" is answered with the JSON of an explain.Material, in parts: while
 // "more" is true, the same request with the number of bytes that came as "offset"
