@@ -128,7 +128,7 @@ func TestServerKilled(t *testing.T) {
 	}
 	s.Kill()
 	all.Wait()
-	for _, at := range []string{s.Shared, s.Bound} {
+	for _, at := range []string{s.Shared, s.Bound, s.Static} {
 		if !fusefs.IsDead(at) {
 			t.Errorf("%s isn't recognized as dead", at)
 		}
@@ -144,6 +144,9 @@ func TestReadersKilled(t *testing.T) {
 	s := served.Start(t)
 	cg := served.NewCgroup(t, "readers")
 	path := filepath.Join(s.Add("readers", cg), "proc/meminfo")
+	if _, err := byReadFile(path); err != nil { // which may open what stays open
+		t.Fatal(err)
+	}
 	round := func() {
 		for range 20 {
 			cmd := exec.Command("dd", "bs=1", "if="+path, "of=/dev/null")

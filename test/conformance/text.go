@@ -128,8 +128,9 @@ func difference(got, want string) string {
 // How soon a change must be seen, and how late is a failure even on a machine
 // that has other things to do.
 const (
-	soon    = 10 * time.Millisecond
-	tooLate = 10 * soon
+	soon       = 10 * time.Millisecond
+	soonStatic = 20 * time.Millisecond
+	tooLate    = 10 * soon
 )
 
 // await calls until sees returns true and says how long that took; an error

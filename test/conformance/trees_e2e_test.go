@@ -73,6 +73,46 @@ func TestBoundTree(t *testing.T) {
 	}
 }
 
+// staticFiles are those of files that the tree of static files has.
+func staticFiles() []string {
+	var static []string
+	for _, f := range fusefs.Files() {
+		if f.Static {
+			static = append(static, f.Path)
+		}
+	}
+	return static
+}
+
+// staticDiffers is where static files differ from live ones.
+func staticDiffers() map[string]string {
+	const both = "a pass may show both versions: TestStaticPasses"
+	return map[string]string{CheckOneSnapshot: both, CheckHeld: both}
+}
+
+func TestStaticTree(t *testing.T) {
+	for name, test := range map[string]struct {
+		start   func(testing.TB) *served.Server
+		differs map[string]string
+	}{
+		"kept by the kernel": {served.Start, staticDiffers()},
+		"live":               {served.StartLive, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := test.start(t)
+			cg := served.NewCgroup(t, "static")
+			s.Add("static", cg)
+			c := &changer{cg: cg}
+			Run(t, &Subject{
+				Dir: s.StaticDir("static"), Files: staticFiles(), Change: c.change, Slow: testenv.InGuest(), Differs: test.differs,
+			})
+			if errors := s.Errors("static"); len(errors) > 0 {
+				t.Errorf("the server counted %v", errors)
+			}
+		})
+	}
+}
+
 // The shared tree, read by this process, whose own cgroup's view it is shown.
 func TestSharedTree(t *testing.T) {
 	s := served.Start(t)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package served runs, for tests, what reading a view takes: a server of both
+// Package served runs, for tests, what reading a view takes: a server of all
 // trees, readers in containers of sorts, and cgroups with limits.
 //
 //	test process ── requests on a pipe ──► server process: mounts and serves
 //	     │    └──── requests on a pipe ──► reader process: in a PID namespace
 //	     │ reads                            and cgroups of its own
 //	     ▼
-//	both mounts, in a mount namespace that dies with the tests
+//	the mounts, in a mount namespace that dies with the tests
 //
 // Every process is this test binary again, told by its environment what to be;
 // so a package that uses this one has

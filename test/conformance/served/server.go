@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -19,10 +20,11 @@ import (
 	"github.com/procfs-shim/procfs-shim/test/testenv"
 )
 
-// A Server is a process that mounts and serves both trees.
+// A Server is a process that mounts and serves all trees.
 type Server struct {
 	Shared string // the mountpoint of the shared tree
 	Bound  string // … of the bound tree
+	Static string // … of its static files
 
 	t testing.TB
 	p *peer
@@ -42,18 +44,25 @@ const stopTime = 10 * time.Second
 // Start starts a server, which ends with the test. A reader that waits for
 // longer than [hang] over the test is freed by the end of the server, and the
 // test fails.
-func Start(t testing.TB) *Server {
+func Start(t testing.TB) *Server { return startKeeping(t, true) }
+
+// StartLive is Start, with static files as on a kernel that can't keep them.
+func StartLive(t testing.TB) *Server { return startKeeping(t, false) }
+
+func startKeeping(t testing.TB, keep bool) *Server {
 	t.Helper()
 	testenv.RequireFUSE(t)
 	leaveNothing(t)
 	dir := t.TempDir()
-	s := &Server{Shared: filepath.Join(dir, "shared"), Bound: filepath.Join(dir, "bound"), t: t}
-	for _, at := range []string{s.Shared, s.Bound} {
+	s := &Server{
+		Shared: filepath.Join(dir, "shared"), Bound: filepath.Join(dir, "bound"), Static: filepath.Join(dir, "static"), t: t,
+	}
+	for _, at := range s.mountpoints() {
 		if err := os.Mkdir(at, 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.p = start(t, again(roleServer, s.Shared, s.Bound))
+	s.p = start(t, again(roleServer, append(s.mountpoints(), strconv.FormatBool(keep))...))
 	if _, err := s.p.ask(message{Op: "ready"}); err != nil {
 		s.p.stop(true)
 		t.Fatal(err)
@@ -68,6 +77,8 @@ func Start(t testing.TB) *Server {
 	})
 	return s
 }
+
+func (s *Server) mountpoints() []string { return []string{s.Shared, s.Bound, s.Static} }
 
 // leaveNothing fails the test when it ends with more mounts, descriptors or
 // goroutines than it has now. Others' processes and cgroups may come and go
@@ -95,7 +106,7 @@ func leaveNothing(t testing.TB) {
 // then its connections are aborted.
 func (s *Server) stop() {
 	var connections []int
-	for _, at := range []string{s.Shared, s.Bound} {
+	for _, at := range s.mountpoints() {
 		connection, err := testenv.Connection(at)
 		if err != nil {
 			continue // unmounted by the test
@@ -127,6 +138,9 @@ func (s *Server) Add(id string, cg *Cgroup) string {
 	}
 	return filepath.Join(s.Bound, reply.Path)
 }
+
+// StaticDir is the directory of a registered container's static files.
+func (s *Server) StaticDir(id string) string { return filepath.Join(s.Static, id) }
 
 // Remove takes a container out of the bound tree.
 func (s *Server) Remove(id string) {
@@ -186,10 +200,14 @@ func serve(args []string) (func(message) (message, error), error) {
 	host := fusefs.NewHost("/proc", "/sys", layout, time.Now, log)
 	bound := fusefs.NewBound(host)
 	shared := fusefs.NewShared(host, locate.New("/proc", layout))
-	if len(args) != 2 {
-		return nil, errors.New("want two mountpoints")
+	if len(args) != 4 {
+		return nil, errors.New("want three mountpoints, and whether the kernel is to keep static files")
 	}
-	for i, tree := range []fusefs.Tree{shared, bound} {
+	static := fusefs.NewStatic(bound)
+	if args[3] == strconv.FormatBool(false) {
+		static = fusefs.NewStaticLive(bound)
+	}
+	for i, tree := range []fusefs.Tree{shared, bound, static} {
 		if err := mountAndServe(tree, args[i], i == 0); err != nil {
 			return nil, err
 		}
