@@ -24,6 +24,11 @@
 // whoever reads it. [Shared] is a single view (LXCFS's layout) in which each
 // reader sees the container that it is in itself (package locate).
 //
+// [Static] is a third tree: those of a Bound's files that change only with the set
+// of CPUs, once more, and served so that the kernel keeps their text and asks no
+// more than whether it still holds (static.go). What follows is about the others,
+// unless it says so.
+//
 // # Adding a file
 //
 // One row in the table of package source, and one source there. The directory
@@ -39,7 +44,7 @@
 // process answers, and nothing is counted: a FORGET is a no-op. What stat(2) shows
 // is folded to 32 bits (package nodes).
 //
-// Files are opened with direct I/O: the kernel keeps none of their text. Their
+// Live files are opened with direct I/O: the kernel keeps none of their text. Their
 // size promises nothing (size.go). An open file handle owns the text that its
 // reads give, a snapshot: a read at offset 0 renders anew, a read anywhere else
 // goes on in the handle's snapshot, so that a pass sees one moment whatever the
@@ -70,7 +75,9 @@
 //
 // A request is answered by the goroutine that read it. No lock is held while a
 // file is read, nothing here touches a path below a mount that it serves,
-// nothing is pushed into the kernel's caches, and the only descriptors opened
+// nothing is pushed into the kernel's caches (a serving thread that does can wait
+// for itself: the kernel drops a static file's pages by what GETATTR says), and the
+// only descriptors opened
 // while serving are those of cgroups, of readers' /proc directories, and of files
 // in the host's two directories. A reader's signal (FUSE INTERRUPT) doesn't cut an
 // answer short: procfs's reads aren't interruptible either, an EINTR would
@@ -85,7 +92,7 @@
 //
 //	Bound.mu, Shared.mu   which containers there are
 //	snapshot.Table's      which handle holds which snapshot
-//	container.mu          the last good texts
+//	container.mu          the last good texts, the versions of static files
 //	failures.mu           counts, and what was logged
 //
 // A container's CPU times have a lock of their own (package source), under which
