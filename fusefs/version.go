@@ -136,19 +136,20 @@ func (c *container) versionLocked(number uint32) *version {
 
 // kept returns the text of the version in force, whose reference is the caller's.
 func (c *container) kept(f *File) (*snapshot.Snapshot, error) {
-	for {
-		c.mu.Lock()
-		v := c.versionLocked(f.Number)
-		if v != nil {
-			defer c.mu.Unlock()
-			if v.text == nil {
-				return nil, v.err
-			}
-			return v.text.Retain(), nil
-		}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v := c.versionLocked(f.Number)
+	if v == nil {
+		// It was a former process that told the kernel of the file.
 		c.mu.Unlock()
-		c.check(f) // a former process told the kernel of the file
+		c.check(f)
+		c.mu.Lock()
+		v = c.versionLocked(f.Number)
 	}
+	if v.text == nil {
+		return nil, v.err
+	}
+	return v.text.Retain(), nil
 }
 
 // keptByID returns the text of a version in force if it is the snapshot with this

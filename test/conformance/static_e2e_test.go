@@ -214,7 +214,7 @@ func TestStaticUnread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(fd)
+	defer unix.Close(fd) //nolint:errcheck // it was only read
 	for i, want := range []string{"0\n", "0-1\n", "0\n"} {
 		cg.SetCPUs(float64(1 + i%2))
 		time.Sleep(2 * time.Second)
@@ -244,7 +244,7 @@ func TestStaticGone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer unix.Close(fd)
+		defer unix.Close(fd) //nolint:errcheck // it was only read
 		before[path], fds[path] = essence(text), fd
 	}
 	cg.Remove()
