@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 )
 
 // ills are what can be wrong with a file that texts are made from; "" for one that
@@ -157,7 +159,7 @@ func (r *rig) tryIll(name, ail string, ill func(string) string, path string) {
 		r.notTheHosts(at, path, text, good)
 	}
 	counts := r.bound.Errors("c")
-	if counts[CauseInternal] > 0 || err != nil && (len(counts) != 1 || !strings.Contains(err.Error(), "input/output error")) {
+	if counts[failure.CauseInternal] > 0 || err != nil && (len(counts) != 1 || !strings.Contains(err.Error(), "input/output error")) {
 		t.Errorf("%s: %v, counted %v", at, err, counts)
 	}
 	if err != nil {
@@ -184,7 +186,7 @@ func (r *rig) tryIll(name, ail string, ill func(string) string, path string) {
 	if got, err := h.r.open("c/"+path).pread(maxRead, 0); err != nil || got != good {
 		t.Errorf("%s: not the last good text but %v:\n%s", at, err, got)
 	}
-	r.clock.add(lastGoodMaxAge)
+	r.clock.add(texts.LastGoodMaxAge)
 	if got, err := h.r.open("c/"+path).pread(maxRead, 0); err == nil {
 		t.Errorf("%s: later than the last good text may be shown:\n%s", at, got)
 	}
@@ -267,13 +269,13 @@ func TestIllWhileRead(t *testing.T) {
 		for _, name := range slices.Sorted(maps.Keys(inputs)) {
 			for _, ill := range ills() {
 				cure := r.ail(name, ill)
-				r.clock.add(lastGoodMaxAge + time.Second) // nothing that was read before counts
+				r.clock.add(texts.LastGoodMaxAge + time.Second) // nothing that was read before counts
 				cure()
 			}
 		}
 		close(done)
 		all.Wait()
-		if counts := r.bound.Errors("c"); counts[CauseInternal] > 0 || len(counts) == 0 {
+		if counts := r.bound.Errors("c"); counts[failure.CauseInternal] > 0 || len(counts) == 0 {
 			t.Errorf("counted %v:\n%s", counts, strings.Join(r.log.lines(), "\n"))
 		}
 		r.renew()

@@ -9,9 +9,11 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 	"github.com/procfs-shim/procfs-shim/fusefs/source"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -35,7 +37,7 @@ type Bound struct {
 
 // A bound is a container of the tree.
 type bound struct {
-	*container
+	*texts.Texts
 	slot    uint64
 	handles *snapshot.Table
 }
@@ -53,7 +55,7 @@ func (b *Bound) Add(c Container) (dir string, err error) {
 	if !validName(c.ID) {
 		return "", fmt.Errorf("add container: %q: %w", c.ID, ErrInvalidID)
 	}
-	added := &bound{container: newContainer(b.host, c), handles: snapshot.NewTable(b.host.pool, b.host.horizon)}
+	added := &bound{Texts: texts.New(b.host.texts, c), handles: snapshot.NewTable(b.host.pool, b.host.horizon)}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if _, ok := b.byID[c.ID]; ok {
@@ -78,8 +80,8 @@ func (b *Bound) Remove(id string) {
 	}
 	b.mu.Unlock()
 	if ok {
-		c.handles.Drop(&c.holds)
-		c.release()
+		c.handles.Drop(&c.Holds)
+		c.Release()
 	}
 }
 
@@ -89,7 +91,7 @@ func (b *Bound) SetPolicy(id string, p view.Policy) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	if c, ok := b.byID[id]; ok {
-		c.policy.Store(&p)
+		c.SetPolicy(p)
 	}
 }
 
@@ -102,7 +104,7 @@ func (b *Bound) Errors(id string) map[Cause]uint64 {
 	if !ok {
 		return nil
 	}
-	return c.failures.all()
+	return c.Failures()
 }
 
 func compareSlot(c *bound, slot uint64) int {
@@ -123,7 +125,7 @@ func (b *Bound) acquire(slot uint64) (*bound, bool) {
 	if !ok {
 		return nil, false
 	}
-	b.bySlot[i].refs.Add(1)
+	b.bySlot[i].Retain()
 	return b.bySlot[i], true
 }
 
@@ -164,12 +166,12 @@ func (b *Bound) slotAfter(slot uint64) (next uint64, name string, ok bool) {
 func (b *Bound) read(r readRequest) (*snapshot.Snapshot, error) {
 	c, ok := b.acquire(r.slot)
 	if !ok {
-		return nil, errStale
+		return nil, failure.ErrStale
 	}
-	defer c.release()
+	defer c.Release()
 	return r.from(c.handles, func() (*snapshot.Snapshot, *snapshot.Holder, error) {
-		s, err := c.view(text{file: r.file})
-		return s, &c.holds, err
+		s, err := c.Show(texts.Text{File: r.file})
+		return s, &c.Holds, err
 	})
 }
 
@@ -177,10 +179,10 @@ func (b *Bound) read(r readRequest) (*snapshot.Snapshot, error) {
 func (b *Bound) measure(slot uint64, f *File, _ uint32) (int, error) {
 	c, ok := b.acquire(slot)
 	if !ok {
-		return 0, errStale
+		return 0, failure.ErrStale
 	}
-	defer c.release()
-	s, err := c.view(text{file: f})
+	defer c.Release()
+	s, err := c.Show(texts.Text{File: f})
 	if err != nil {
 		return 0, err
 	}
@@ -192,7 +194,7 @@ func (b *Bound) measure(slot uint64, f *File, _ uint32) (int, error) {
 func (b *Bound) released(slot, handle uint64) {
 	if c, ok := b.acquire(slot); ok {
 		c.handles.Release(handle)
-		c.release()
+		c.Release()
 	}
 }
 
@@ -203,10 +205,10 @@ func (b *Bound) shows(slot uint64, _ uint32, d *source.Directory, do func(shown 
 	}
 	c, ok := b.acquire(slot)
 	if !ok {
-		return errStale
+		return failure.ErrStale
 	}
-	defer c.release()
-	return c.shows(d, do)
+	defer c.Release()
+	return showsOf(c.Texts, d, do)
 }
 
 // snapshotOf implements Tree.
@@ -215,7 +217,7 @@ func (b *Bound) snapshotOf(slot, handle uint64) (id uint64, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	defer c.release()
+	defer c.Release()
 	return held(b.host.pool, c.handles, handle)
 }
 

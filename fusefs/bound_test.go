@@ -16,7 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/source"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
@@ -124,7 +126,7 @@ func TestGoneCgroup(t *testing.T) {
 				t.Errorf("not the last good text:\n%s", got)
 			}
 		}
-		r.clock.add(lastGoodMaxAge)
+		r.clock.add(texts.LastGoodMaxAge)
 		if got := h.must(maxRead, 0); got != good {
 			t.Errorf("not the last good text after 30 s:\n%s", got)
 		}
@@ -132,8 +134,8 @@ func TestGoneCgroup(t *testing.T) {
 		if _, err := h.pread(maxRead, 0); err == nil || !strings.Contains(err.Error(), "input/output error") {
 			t.Errorf("read after more than 30 s: %v, want EIO", err)
 		}
-		if got := r.bound.Errors("c"); got[CauseCgroupGone] != 5 || len(got) != 1 {
-			t.Errorf("counted %v, want 5 × %s", got, CauseCgroupGone)
+		if got := r.bound.Errors("c"); got[failure.CauseCgroupGone] != 5 || len(got) != 1 {
+			t.Errorf("counted %v, want 5 × %s", got, failure.CauseCgroupGone)
 		}
 		if lines := r.log.lines(); len(lines) != 1 || !strings.Contains(lines[0], "cgroup-gone") {
 			t.Errorf("logged %d lines, want one:\n%s", len(lines), strings.Join(lines, "\n"))
@@ -146,8 +148,8 @@ func TestUnreadable(t *testing.T) {
 		name, file, text string
 		cause            Cause
 	}{
-		{"a limit that is no number", "", "many\n", CauseCgroup},
-		{"a host file that is none", "proc/meminfo", "MemTotal: lots\n", CauseHost},
+		{"a limit that is no number", "", "many\n", failure.CauseCgroup},
+		{"a host file that is none", "proc/meminfo", "MemTotal: lots\n", failure.CauseHost},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := newRig(t, "debian12-v2")
@@ -169,8 +171,8 @@ func TestUnreadable(t *testing.T) {
 func TestPanic(t *testing.T) {
 	r := newRig(t, "debian12-v2")
 	for range 2 {
-		s, err := r.shim.generate(text{file: fileAt(t, "proc/meminfo")}, view.Policy{}, func([]byte, *File, source.How) ([]byte, error) { panic("a bug") })
-		if errno, cause := outcome(err); s != nil || errno != unix.EIO || cause != CauseInternal {
+		s, err := r.shim.texts.Generate(texts.Text{File: fileAt(t, "proc/meminfo")}, view.Policy{}, func([]byte, *File, source.How) ([]byte, error) { panic("a bug") })
+		if errno, cause := failure.Of(err); s != nil || errno != unix.EIO || cause != failure.CauseInternal {
 			t.Errorf("%v is %v, %s", err, errno, cause)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 	"github.com/procfs-shim/procfs-shim/fusefs/source"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -54,13 +55,13 @@ func (b *Bound) Explain(id, path string, snapshotID uint64) (Explanation, error)
 	b.mu.RLock()
 	c, ok := b.byID[id]
 	if ok {
-		c.refs.Add(1)
+		c.Retain()
 	}
 	b.mu.RUnlock()
 	if !ok {
 		return Explanation{}, fmt.Errorf("explain %s: %w", id, ErrNotRegistered)
 	}
-	defer c.release()
+	defer c.Release()
 	e, err := b.explain(c, path, snapshotID)
 	if err != nil {
 		return Explanation{}, fmt.Errorf("explain %s: %s: %w", id, path, err)
@@ -74,9 +75,9 @@ func (b *Bound) explain(c *bound, path string, snapshotID uint64) (Explanation, 
 		return Explanation{}, err
 	}
 	if snapshotID != 0 {
-		return heldExplanation(b.host.pool, snapshotID, f.Path, c.handles.Find, c.keptByID)
+		return heldExplanation(b.host.pool, snapshotID, f.Path, c.handles.Find, c.Find)
 	}
-	s, err := c.view(text{file: f})
+	s, err := c.Show(texts.Text{File: f})
 	if err != nil {
 		return Explanation{}, err
 	}
@@ -111,7 +112,7 @@ func heldExplanation(p *snapshot.Pool, id uint64, file string, places ...func(id
 
 // explanation copies what s holds, whose memory is used again.
 func explanation(s *snapshot.Snapshot) Explanation {
-	r := recordOf(s)
+	r := texts.RecordOf(s)
 	e := Explanation{
 		Snapshot: s.ID, At: s.At, File: r.Path, Text: slices.Clone(s.Text), Policy: r.Policy, Init: r.Init, Hosts: r.Hosts,
 	}

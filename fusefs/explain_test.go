@@ -12,6 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -114,7 +116,7 @@ func TestOnErrorHost(t *testing.T) {
 		if e, err := r.bound.Explain("c", "proc/meminfo", 0); err != nil || !e.Hosts {
 			t.Errorf("explained as %+v, %v", e, err)
 		}
-		if got := r.bound.Errors("c"); got[CauseCgroup] != 2 {
+		if got := r.bound.Errors("c"); got[failure.CauseCgroup] != 2 {
 			t.Errorf("counted %v", got)
 		}
 		if lines := strings.Join(r.log.lines(), "\n"); !strings.Contains(lines, "the host's own text") {
@@ -132,11 +134,11 @@ func TestOnErrorHostLater(t *testing.T) {
 	if got := r.read("c/proc/meminfo"); got != good {
 		t.Errorf("not the last good text:\n%s", got)
 	}
-	r.clock.add(lastGoodMaxAge + 1)
+	r.clock.add(texts.LastGoodMaxAge + 1)
 	if got := r.read("c/proc/meminfo"); got != r.host.Read("proc/meminfo") {
 		t.Errorf("not the host's text:\n%s", got)
 	}
-	if got := r.bound.Errors("c"); got[CauseCgroupGone] < 2 {
+	if got := r.bound.Errors("c"); got[failure.CauseCgroupGone] < 2 {
 		t.Errorf("counted %v", got)
 	}
 	if mode := r.layout.Mode(); mode != cgroupread.Hybrid {

@@ -9,6 +9,7 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 )
@@ -48,7 +49,7 @@ func (*filesystem) String() string { return OurName().Source }
 
 // status makes a FUSE answer of an error.
 func status(err error) fuse.Status {
-	errno, _ := outcome(err)
+	errno, _ := failure.Of(err)
 	return fuse.Status(errno)
 }
 
@@ -62,7 +63,7 @@ func (fs *filesystem) listsContainers(id uint64) bool {
 func (fs *filesystem) find(id uint64) (slot uint64, n *nodes.Node, err error) {
 	slot, number := nodes.Split(id)
 	if !fs.tree.has(slot) {
-		return 0, nil, errStale
+		return 0, nil, failure.ErrStale
 	}
 	n, err = fs.views.At(number)
 	return slot, n, err
@@ -146,7 +147,7 @@ func (fs *filesystem) Lookup(_ <-chan struct{}, in *fuse.InHeader, name string, 
 		return status(err)
 	}
 	if !dir.Directory() {
-		return status(errNotDirectory)
+		return status(failure.ErrNotDirectory)
 	}
 	n, err := fs.views.Child(dir, name)
 	if err != nil {
@@ -191,9 +192,9 @@ func (fs *filesystem) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut
 	case err != nil:
 		return status(err)
 	case n.File == nil:
-		return status(errDirectory)
+		return status(failure.ErrDirectory)
 	case in.Flags&unix.O_ACCMODE != unix.O_RDONLY || in.Flags&unix.O_TRUNC != 0:
-		return status(errReadOnly)
+		return status(failure.ErrReadOnly)
 	case fs.static != nil:
 		return fuse.ENOSYS // never ask again, for any file
 	}
@@ -210,7 +211,7 @@ func (fs *filesystem) Read(_ <-chan struct{}, in *fuse.ReadIn, _ []byte) (fuse.R
 		return nil, status(err)
 	}
 	if n.File == nil {
-		return nil, status(errDirectory)
+		return nil, status(failure.ErrDirectory)
 	}
 	s, err := fs.text(slot, n, in)
 	if err != nil {
@@ -226,7 +227,7 @@ func (fs *filesystem) text(slot uint64, n *nodes.Node, in *fuse.ReadIn) (*snapsh
 	case fs.static != nil:
 		return fs.static.kept(slot, n.File)
 	case in.ReadFlags&fuse.READ_LOCKOWNER == 0:
-		return nil, errCached
+		return nil, failure.ErrCached
 	}
 	return fs.tree.read(readRequest{slot: slot, file: n.File, handle: in.Fh, offset: in.Offset, reader: in.Pid})
 }
@@ -244,7 +245,7 @@ func (fs *filesystem) OpenDir(_ <-chan struct{}, in *fuse.OpenIn, _ *fuse.OpenOu
 	}
 	_, n, err := fs.findFor(in.NodeId, in.Pid)
 	if err == nil && !n.Directory() {
-		err = errNotDirectory
+		err = failure.ErrNotDirectory
 	}
 	return status(err)
 }
@@ -262,7 +263,7 @@ func (fs *filesystem) ReadDir(_ <-chan struct{}, in *fuse.ReadIn, out *fuse.DirE
 		return status(err)
 	}
 	if !dir.Directory() {
-		return status(errNotDirectory)
+		return status(failure.ErrNotDirectory)
 	}
 	list, err := fs.shownEntries(slot, dir, in.Pid)
 	if err != nil {
@@ -305,7 +306,7 @@ func (fs *filesystem) shownEntries(slot uint64, dir *nodes.Node, reader uint32) 
 func (fs *filesystem) Readlink(_ <-chan struct{}, in *fuse.InHeader) ([]byte, fuse.Status) {
 	_, n, err := fs.findFor(in.NodeId, in.Pid)
 	if err == nil && n.Target == "" {
-		err = errNoLink
+		err = failure.ErrNoLink
 	}
 	if err != nil {
 		return nil, status(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/source"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
 
@@ -228,7 +229,7 @@ func TestSizes(t *testing.T) {
 func TestSharedContainers(t *testing.T) {
 	r := newRig(t, "debian12-v2")
 	s := NewShared(r.shim, nil)
-	row := text{file: fileAt(t, "proc/meminfo")}
+	row := texts.Text{File: fileAt(t, "proc/meminfo")}
 	paths := func(path string) locate.Place {
 		p, err := cgroupread.NewPaths(path, nil)
 		if err != nil {
@@ -300,7 +301,7 @@ func TestSharedPlacesCollide(t *testing.T) {
 		if got := s.findLocked(c.place); got != c {
 			t.Errorf("found another cgroup of the same key")
 		}
-		c.release()
+		c.Release()
 	}
 	s.forget(all[0])
 	if left := s.byPlace[keyOf(all[1].place)]; len(left) != 1 || left[0] != all[1] {
@@ -308,7 +309,7 @@ func TestSharedPlacesCollide(t *testing.T) {
 	}
 	s.forget(all[1])
 	for _, c := range all {
-		c.release()
+		c.Release()
 	}
 }
 
@@ -327,13 +328,13 @@ func BenchmarkRender(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := newContainer(h, Container{ID: "c", Cgroup: cg})
+	c := texts.New(h.texts, Container{ID: "c", Cgroup: cg})
 	table := h.Files()
 	for i := range table {
 		b.Run(strings.ReplaceAll(table[i].Path, "/", "_"), func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				s, err := c.render(text{file: &table[i]})
+				s, err := c.Render(texts.Text{File: &table[i]})
 				if err != nil {
 					b.Fatal(err)
 				}
@@ -346,7 +347,7 @@ func BenchmarkRender(b *testing.B) {
 		b.Run(strings.ReplaceAll(table[i].Path, "/", "_")+"_check", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				c.check(&table[i])
+				c.Check(&table[i])
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
 
@@ -109,7 +110,7 @@ func TestSharedByInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	sum := func(init int) (ticks uint64) {
-		snap, c, err := s.render(text{file: fileAt(t, "proc/stat")}, locate.Place{Cgroup: paths, Init: init})
+		snap, c, err := s.render(texts.Text{File: fileAt(t, "proc/stat")}, locate.Place{Cgroup: paths, Init: init})
 		if err != nil {
 			t.Fatal(err)
 		}

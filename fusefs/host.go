@@ -21,13 +21,13 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 	"github.com/procfs-shim/procfs-shim/fusefs/source"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 )
 
 // A Host reads the files of the host that views are made from, and holds what
 // all trees of a process share. It is safe for concurrent use.
 type Host struct {
 	layout *cgroupread.Layout
-	now    func() time.Time
 	log    *slog.Logger
 	start  time.Time // the times of all inodes
 	roots  map[string]string
@@ -39,6 +39,7 @@ type Host struct {
 	handles atomic.Uint64 // the last one given
 
 	sources *source.Host
+	texts   *texts.Host
 	past    *history.Store // nil: histories are kept in memory
 }
 
@@ -76,7 +77,7 @@ func NewHost(
 		option(&o)
 	}
 	h := &Host{
-		layout: layout, now: clock, log: log, start: clock(),
+		layout: layout, log: log, start: clock(),
 		roots:   map[string]string{"proc": procRoot, "sys": sysRoot},
 		pool:    &snapshot.Pool{Records: func() snapshot.Record { return &source.Record{} }},
 		horizon: uint64(max(0, clock().UnixNano())),
@@ -88,6 +89,7 @@ func NewHost(
 	h.sources = source.NewHost(source.Config{
 		Proc: procRoot, Sys: sysRoot, Layout: layout, Clock: clock, Boot: o.boot, Histories: h.past, Log: log,
 	})
+	h.texts = &texts.Host{Sources: h.sources, Pool: h.pool, Now: clock, Log: log}
 	return h
 }
 

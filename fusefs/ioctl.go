@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 )
 
@@ -18,7 +19,7 @@ const snapshotRequest = 2<<30 | 8<<16 | 'p'<<8 | 1
 // never read, or its snapshot was dropped. There are no others (ENOTTY).
 func (fs *filesystem) Ioctl(_ <-chan struct{}, in *fuse.IoctlIn, _ []byte, _ *fuse.IoctlOut, out []byte) fuse.Status {
 	if in.Cmd != snapshotRequest || len(out) < 8 {
-		return status(errNoRequest)
+		return status(failure.ErrNoRequest)
 	}
 	id, err := fs.snapshotID(in.NodeId, in.Fh)
 	if err != nil {
@@ -35,11 +36,11 @@ func (fs *filesystem) snapshotID(node, handle uint64) (uint64, error) {
 		if id, ok := fs.tree.snapshotOf(slot, handle); ok {
 			return id, nil
 		}
-		return 0, errNoSnapshot
+		return 0, failure.ErrNoSnapshot
 	}
 	slot, n, err := fs.find(node)
 	if err != nil || n.File == nil {
-		return 0, errNoSnapshot
+		return 0, failure.ErrNoSnapshot
 	}
 	s, err := fs.static.kept(slot, n.File)
 	if err != nil {

@@ -2,13 +2,17 @@
 
 package fusefs
 
-import "github.com/hanwen/go-fuse/v2/fuse"
+import (
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
+)
 
 // Every request that would change something is refused with EROFS. Through the
 // mounts that MountDevice makes, the kernel refuses before it asks; a mount that
 // somebody made writable changes nothing either.
 
-func refused() fuse.Status { return status(errReadOnly) }
+func refused() fuse.Status { return status(failure.ErrReadOnly) }
 
 // SetAttr refuses chmod, chown, truncate and utimes.
 func (*filesystem) SetAttr(<-chan struct{}, *fuse.SetAttrIn, *fuse.AttrOut) fuse.Status {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"golang.org/x/sys/unix"
 )
 
@@ -140,7 +141,7 @@ func options(log *slog.Logger) *fuse.MountOptions {
 			panics.Do(func() {
 				log.Error("internal error in a file system request; this is logged once", "error", p, "stack", string(debug.Stack()))
 			})
-			return status(errPanic)
+			return status(failure.ErrPanic)
 		},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
@@ -23,7 +24,7 @@ func TestSetPolicy(t *testing.T) {
 		s := NewShared(r.shim, nil)
 		shared := func() string {
 			t.Helper()
-			snap, _, err := s.render(text{file: fileAt(t, "sys/devices/system/cpu/online")}, locate.Place{Cgroup: paths})
+			snap, _, err := s.render(texts.Text{File: fileAt(t, "sys/devices/system/cpu/online")}, locate.Place{Cgroup: paths})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -10,11 +10,13 @@ import (
 	"sync/atomic"
 
 	"github.com/procfs-shim/procfs-shim/cgroupread"
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/hostread"
 	"github.com/procfs-shim/procfs-shim/fusefs/locate"
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 	"github.com/procfs-shim/procfs-shim/fusefs/source"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -33,7 +35,7 @@ type Shared struct {
 	views    *nodes.View
 	locator  *locate.Locator
 	handles  *snapshot.Table
-	failures failures        // of readers that could not be located
+	failures failure.Counts  // of readers that could not be located
 	nobodys  snapshot.Holder // of texts that are no container's; guarded by the mu of handles
 	asHost   atomic.Bool     // see ShowHost
 
@@ -46,7 +48,7 @@ type Shared struct {
 
 // A shared is a container that was read.
 type shared struct {
-	*container
+	*texts.Texts
 	place    locate.Place
 	lastRead uint64 // Shared.reads then
 }
@@ -68,7 +70,7 @@ func keyOf(p locate.Place) placeKey {
 func NewShared(h *Host, l *locate.Locator) *Shared {
 	return &Shared{
 		host: h, views: nodes.New(h.present, h.sources.Directories()), locator: l, handles: snapshot.NewTable(h.pool, h.horizon),
-		failures: failures{log: h.log.With("tree", "shared")}, byPlace: map[placeKey][]*shared{},
+		failures: failure.Counts{Log: h.log.With("tree", "shared")}, byPlace: map[placeKey][]*shared{},
 	}
 }
 
@@ -79,7 +81,7 @@ func (s *Shared) SetPolicy(p view.Policy) {
 	s.policy = p
 	for _, all := range s.byPlace {
 		for _, c := range all {
-			c.policy.Store(&p)
+			c.SetPolicy(p)
 		}
 	}
 }
@@ -89,7 +91,7 @@ func (s *Shared) SetPolicy(p view.Policy) {
 func (s *Shared) ShowHost(on bool) { s.asHost.Store(on) }
 
 // Errors returns how many readers could not be located, by cause.
-func (s *Shared) Errors() map[Cause]uint64 { return s.failures.all() }
+func (s *Shared) Errors() map[Cause]uint64 { return s.failures.All() }
 
 // layout implements Tree.
 func (s *Shared) layout() (*Host, *nodes.View) { return s.host, s.views }
@@ -113,7 +115,7 @@ func (s *Shared) read(r readRequest) (*snapshot.Snapshot, error) {
 		if c == nil {
 			return snap, &s.nobodys, err
 		}
-		return snap, &c.holds, err
+		return snap, &c.Holds, err
 	})
 }
 
@@ -129,29 +131,29 @@ func (s *Shared) measure(_ uint64, f *File, reader uint32) (int, error) {
 
 // show makes the text that this reader is to see, and says of which container;
 // without one there was none to be opened.
-func (s *Shared) show(f *File, reader uint32) (*snapshot.Snapshot, *container, error) {
-	t := text{file: f, linux32: f.Path == cpuinfo && s.linux32(reader)}
+func (s *Shared) show(f *File, reader uint32) (*snapshot.Snapshot, *texts.Texts, error) {
+	t := texts.Text{File: f, Linux32: f.Path == cpuinfo && s.linux32(reader)}
 	place, err := s.locator.Locate(reader)
 	if f.Passed() || s.asHost.Load() {
 		return s.showHost(t, place, err)
 	}
 	if err == nil {
 		var snap *snapshot.Snapshot
-		var c *container
+		var c *texts.Texts
 		if snap, c, err = s.render(t, place); c != nil {
 			return snap, c, err
 		}
 	}
-	snap, err := s.host.instead(t, s.policyNow(), &s.failures, err)
+	snap, err := s.host.texts.Instead(t, s.policyNow(), &s.failures, err)
 	return snap, nil, err
 }
 
 // showHost makes the host's own text, which counts for the reader's container all
 // the same: no reader's snapshots may crowd out another's.
-func (s *Shared) showHost(t text, place locate.Place, unlocated error) (*snapshot.Snapshot, *container, error) {
-	snap, err := s.host.generate(t, view.Policy{}, s.host.sources.AppendHost)
+func (s *Shared) showHost(t texts.Text, place locate.Place, unlocated error) (*snapshot.Snapshot, *texts.Texts, error) {
+	snap, err := s.host.texts.Generate(t, view.Policy{}, s.host.sources.AppendHost)
 	if err != nil {
-		s.failures.count(err, t.file.Path, "an error")
+		s.failures.Count(err, t.File.Path, "an error")
 		return nil, nil, err
 	}
 	if unlocated != nil {
@@ -161,8 +163,8 @@ func (s *Shared) showHost(t text, place locate.Place, unlocated error) (*snapsho
 	if err != nil {
 		return snap, nil, nil
 	}
-	defer c.release()
-	return snap, c.container, nil
+	defer c.Release()
+	return snap, c.Texts, nil
 }
 
 // policyNow is the policy in force.
@@ -184,30 +186,30 @@ func (s *Shared) linux32(reader uint32) bool {
 
 // render makes the text that readers in this place see. Without a container
 // there was none to be opened.
-func (s *Shared) render(t text, place locate.Place) (*snapshot.Snapshot, *container, error) {
+func (s *Shared) render(t texts.Text, place locate.Place) (*snapshot.Snapshot, *texts.Texts, error) {
 	c, err := s.acquire(place)
 	if err != nil {
 		return nil, nil, err
 	}
-	defer func() { c.release() }()
-	snap, err := c.render(t)
+	defer func() { c.Release() }()
+	snap, err := c.Render(t)
 	if errors.Is(err, cgroupread.ErrGone) {
 		// The reader is in a cgroup of this name, so what is gone is an earlier
 		// one: open the one that is there now.
 		s.forget(c)
 		if again, err := s.acquire(place); err == nil {
-			c.release()
+			c.Release()
 			c = again
-			snap, err = c.render(t)
+			snap, err = c.Render(t)
 			if err == nil {
-				return snap, c.container, nil
+				return snap, c.Texts, nil
 			}
 		}
 	}
 	if err != nil {
-		snap, err = c.fallBack(t, err)
+		snap, err = c.FallBack(t, err)
 	}
-	return snap, c.container, err
+	return snap, c.Texts, err
 }
 
 // acquire returns the container in a place with a reference, opening its cgroup
@@ -234,15 +236,15 @@ func (s *Shared) acquire(place locate.Place) (*shared, error) {
 		return nil, err
 	}
 	opened := &shared{
-		container: newContainer(s.host, Container{ID: fmt.Sprintf("%s init %d", place.Cgroup, place.Init), Cgroup: cg, Init: init}),
-		place:     place,
+		Texts: texts.New(s.host.texts, Container{ID: fmt.Sprintf("%s init %d", place.Cgroup, place.Init), Cgroup: cg, Init: init}),
+		place: place,
 	}
 	s.mu.Lock()
 	c = s.findLocked(place)
 	var out *shared
 	if c == nil {
 		p := s.policy
-		opened.policy.Store(&p)
+		opened.SetPolicy(p)
 		key := keyOf(place)
 		s.byPlace[key] = append(s.byPlace[key], opened)
 		s.entries++
@@ -265,7 +267,7 @@ func (s *Shared) findLocked(place locate.Place) *shared {
 		if c.place.Cgroup.Equal(place.Cgroup) {
 			s.reads++
 			c.lastRead = s.reads
-			c.refs.Add(1)
+			c.Retain()
 			return c
 		}
 	}
@@ -319,8 +321,8 @@ func (s *Shared) forget(c *shared) {
 
 // drop gives up a container that was taken out.
 func (s *Shared) drop(c *shared) {
-	s.handles.Drop(&c.holds)
-	c.release()
+	s.handles.Drop(&c.Holds)
+	c.Release()
 }
 
 // shows implements Tree.
@@ -336,8 +338,8 @@ func (s *Shared) shows(_ uint64, reader uint32, d *source.Directory, do func(sho
 	if err != nil {
 		return do(all) // as container.shows
 	}
-	defer c.release()
-	return c.shows(d, do)
+	defer c.Release()
+	return showsOf(c.Texts, d, do)
 }
 
 // snapshotOf implements Tree.

@@ -7,8 +7,10 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 )
 
 // # Files that the kernel keeps
@@ -83,13 +85,13 @@ func (s *Static) keptBy(kernel *fuse.InitIn) bool {
 }
 
 // check brings what the kernel is told of a file up to now.
-func (s *Static) check(slot uint64, f *File) (told, error) {
+func (s *Static) check(slot uint64, f *File) (texts.Told, error) {
 	c, ok := s.acquire(slot)
 	if !ok {
-		return told{}, errStale
+		return texts.Told{}, failure.ErrStale
 	}
-	defer c.release()
-	return c.check(f), nil
+	defer c.Release()
+	return c.Check(f), nil
 }
 
 // kept returns the text that the kernel was told of last, whose reference is the
@@ -97,10 +99,10 @@ func (s *Static) check(slot uint64, f *File) (told, error) {
 func (s *Static) kept(slot uint64, f *File) (*snapshot.Snapshot, error) {
 	c, ok := s.acquire(slot)
 	if !ok {
-		return nil, errStale
+		return nil, failure.ErrStale
 	}
-	defer c.release()
-	return c.kept(f)
+	defer c.Release()
+	return c.Kept(f)
 }
 
 // Init implements fuse.RawFileSystem. It is called when the kernel has said what it
@@ -120,7 +122,10 @@ func (fs *filesystem) version(slot uint64, n *nodes.Node, out *fuse.Attr) uint64
 	if err != nil {
 		return nominalSize() // removed this moment: the next request is told
 	}
-	out.Mtime, out.Mtimensec = uint64(t.since.Unix()), uint32(t.since.Nanosecond())
+	out.Mtime, out.Mtimensec = uint64(t.Since.Unix()), uint32(t.Since.Nanosecond())
 	out.Ctime, out.Ctimensec = out.Mtime, out.Mtimensec
-	return t.size
+	if !t.Known {
+		return nominalSize() // whoever reads is told why
+	}
+	return uint64(t.Size)
 }

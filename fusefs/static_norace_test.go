@@ -12,11 +12,11 @@ func TestStaticAllocatesNothing(t *testing.T) {
 	if !ok {
 		t.Fatal("no container")
 	}
-	defer c.release()
+	defer c.Release()
 	for _, path := range []string{"proc/cpuinfo", "sys/devices/system/cpu/online"} {
 		f := fileAt(t, path)
-		c.check(f)
-		if n := testing.AllocsPerRun(100, func() { c.check(f) }); n >= 1 {
+		c.Check(f)
+		if n := testing.AllocsPerRun(100, func() { c.Check(f) }); n >= 1 {
 			t.Errorf("%s: %g allocations", path, n)
 		}
 	}

@@ -13,7 +13,9 @@ import (
 	"github.com/hanwen/go-fuse/v2/fuse"
 	"golang.org/x/sys/unix"
 
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 	"github.com/procfs-shim/procfs-shim/test/fixture"
 )
@@ -266,7 +268,7 @@ func TestStaticGone(t *testing.T) {
 		}
 		well := r.host.Read(effectiveCPUs)
 		r.host.Write(effectiveCPUs, "nonsense\n")
-		r.clock.add(lastGoodMaxAge)
+		r.clock.add(texts.LastGoodMaxAge)
 		if now := r.kept(staticCPUInfo); now != good {
 			t.Errorf("not the last good text:\n%+v", now)
 		}
@@ -285,7 +287,7 @@ func TestStaticGone(t *testing.T) {
 			}
 		}
 		counts := r.bound.Errors("c")
-		if counts[CauseCgroup] < 2 || len(counts) != 1 {
+		if counts[failure.CauseCgroup] < 2 || len(counts) != 1 {
 			t.Errorf("counted %v", counts)
 		}
 		r.host.Write(effectiveCPUs, well)
@@ -335,54 +337,6 @@ func TestStaticExplain(t *testing.T) {
 	}
 }
 
-// Looks that end in another order than they began don't bring an old text back.
-func TestStaticLooksOvertake(t *testing.T) {
-	r := newStaticRig(t, "debian12-v2")
-	f := fileAt(t, "sys/devices/system/cpu/online")
-	c, ok := r.bound.acquire(1)
-	if !ok {
-		t.Fatal("no container")
-	}
-	defer c.release()
-	settle := func(v version, known bool) bool {
-		t.Helper()
-		_, ok := c.settle(&v, known)
-		return ok
-	}
-	online := func() string {
-		text, _ := r.fill(staticOnline)
-		return text
-	}
-	c.check(f)
-	slow, known := c.look(f)
-	if !known {
-		t.Error("the same text isn't known")
-	}
-	r.host.Write(effectiveCPUs, "2\n")
-	late, known := c.look(f)
-	if known {
-		t.Error("another text is known")
-	}
-	r.host.Write(effectiveCPUs, "1\n")
-	c.check(f)
-	if !settle(late, false) || online() != "1\n" {
-		t.Errorf("a look that began earlier made it %q", online())
-	}
-	// One that says "as before" is asked again only if it began later.
-	if !settle(slow, true) || online() != "1\n" {
-		t.Errorf("a look that began earlier made it %q", online())
-	}
-	before, known := c.look(f)
-	if before.look += 10; !known {
-		t.Error("the same text isn't known")
-	}
-	r.host.Write(effectiveCPUs, "3\n")
-	c.check(f)
-	if settle(before, true) {
-		t.Error("a text is said to be in force that isn't")
-	}
-}
-
 // Readers while the text changes: each version has one text and the size that was
 // told with it, and the last one wins.
 func TestStaticChangesWhileRead(t *testing.T) {
@@ -392,7 +346,7 @@ func TestStaticChangesWhileRead(t *testing.T) {
 	if !ok {
 		t.Fatal("no container")
 	}
-	defer c.release()
+	defer c.Release()
 	sets := []string{"0-3\n", "2\n", "3\n", "1-2\n", "1,3\n"}
 	var all sync.WaitGroup
 	done := make(chan struct{})
@@ -400,12 +354,12 @@ func TestStaticChangesWhileRead(t *testing.T) {
 		all.Go(func() {
 			var last time.Time
 			for !closed(done) {
-				told := c.check(f)
-				if told.since.Before(last) {
-					t.Errorf("after the version of %v came that of %v", last, told.since)
+				told := c.Check(f)
+				if told.Since.Before(last) {
+					t.Errorf("after the version of %v came that of %v", last, told.Since)
 				}
-				last = told.since
-				s, err := c.kept(f)
+				last = told.Since
+				s, err := c.Kept(f)
 				if err != nil {
 					t.Error(err)
 					return

@@ -3,9 +3,11 @@
 package fusefs
 
 import (
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/nodes"
 	"github.com/procfs-shim/procfs-shim/fusefs/snapshot"
 	"github.com/procfs-shim/procfs-shim/fusefs/source"
+	"github.com/procfs-shim/procfs-shim/fusefs/texts"
 )
 
 // A Tree is what [Serve] serves: a *[Bound] or a *[Shared].
@@ -55,7 +57,7 @@ func (r readRequest) from(
 		case snapshot.Kept:
 			return s, nil
 		case snapshot.Lost:
-			return nil, errSnapshotGone
+			return nil, failure.ErrSnapshotGone
 		case snapshot.Unread: // a first read in the middle is as good as one at the start
 		}
 	}
@@ -81,4 +83,14 @@ func held(p *snapshot.Pool, t *snapshot.Table, handle uint64) (id uint64, ok boo
 	}
 	defer p.Release(s)
 	return s.ID, true
+}
+
+// showsOf is shows for one container. When it can't be said what the container
+// has, names are shown, and whoever reads a file is told why, or what it said last.
+func showsOf(c *texts.Texts, d *source.Directory, do func(shown func(*nodes.Node) bool) error) error {
+	shown, err := d.Shows(c.Source())
+	if err != nil {
+		return do(all)
+	}
+	return do(func(n *nodes.Node) bool { return shown(n.Entry) })
 }

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sys/unix"
 
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/ownviews"
@@ -128,25 +127,8 @@ func askServer(ctx context.Context, stateDir string) (*daemon.Server, map[int]da
 	for _, s := range list {
 		registered[s.InitPID] = s
 	}
-	served, err := servedBy(stateDir)
+	served, err := attach.DevicesAt(filepath.Join(stateDir, "bound"), filepath.Join(stateDir, "static"))
 	return &server, registered, served, err
-}
-
-// servedBy gives the devices of the trees that a server with this state directory
-// has mounted there.
-func servedBy(stateDir string) (devices []attach.Device, err error) {
-	for _, name := range []string{"bound", "static"} {
-		tree, err := os.OpenFile(filepath.Join(stateDir, name), unix.O_PATH|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return nil, fmt.Errorf("status: %w", err)
-		}
-		device, err := attach.DeviceOf(tree)
-		if err := errors.Join(err, tree.Close()); err != nil {
-			return nil, err
-		}
-		devices = append(devices, device)
-	}
-	return devices, nil
 }
 
 // readContainer tells what a container has. What serves one of `run` with a

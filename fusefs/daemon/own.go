@@ -37,9 +37,6 @@ func TakeInherited() Inherited {
 	}
 }
 
-// files are they in the order in which TakeInherited finds them.
-func (i Inherited) files() []*os.File { return []*os.File{i.Bound, i.Static, i.Control} }
-
 // ServeOwn is the server of one `run`. It serves the container's trees on the
 // devices and the protocol on the control socket. Registered.Dir and Static are
 // directories below the roots of the trees.

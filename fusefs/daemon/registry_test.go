@@ -18,6 +18,7 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/process"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -70,7 +71,7 @@ func (t *fakeTree) policyOf(id string) view.Policy {
 }
 
 func (t *fakeTree) Errors(string) map[fusefs.Cause]uint64 {
-	return map[fusefs.Cause]uint64{fusefs.CauseCgroup: 3}
+	return map[fusefs.Cause]uint64{failure.CauseCgroup: 3}
 }
 
 // Explain knows one file.
@@ -171,7 +172,7 @@ func TestRegisterTwiceChangesNothing(t *testing.T) {
 		t.Errorf("added %d times", tree.adds)
 	}
 	list := reg.list("")
-	if len(list) != 1 || list[0].ID != "web" || list[0].InitPID != r.InitPID || list[0].Errors[fusefs.CauseCgroup] != 3 || !list[0].RegisteredAt.Equal(time.Unix(1000, 0)) {
+	if len(list) != 1 || list[0].ID != "web" || list[0].InitPID != r.InitPID || list[0].Errors[failure.CauseCgroup] != 3 || !list[0].RegisteredAt.Equal(time.Unix(1000, 0)) {
 		t.Errorf("list: %+v", list)
 	}
 	if after := reg.list("web"); len(after) != 0 {

@@ -17,7 +17,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/procfs-shim/procfs-shim/fusefs"
+	"github.com/procfs-shim/procfs-shim/fusefs/daemon/mountpoint"
 )
 
 const (
@@ -37,21 +37,13 @@ const (
 type Own struct {
 	*Client
 
-	// trees are what the server serves. Mount closes their devices: as long as one
-	// is open here, readers hang instead of getting ENOTCONN when the server dies.
-	trees  []ownTree
-	server *os.Process
-	log    *os.File
-	ended  chan struct{} // closed when the process has ended
-	status error         // of the process, valid then
-	target string
-	close  sync.Once
-}
-
-// ownTree is a tree of an own server.
-type ownTree struct {
-	name string // of its mountpoint
-	dev  *os.File
+	devices mountpoint.Devices // closed by Mount
+	server  *os.Process
+	log     *os.File
+	ended   chan struct{} // closed when the process has ended
+	status  error         // of the process, valid then
+	target  string
+	close   sync.Once
 }
 
 // SpawnOwn starts the server of one container: the program self with the
@@ -73,15 +65,11 @@ func SpawnOwn(self string) (_ *Own, err error) {
 			err = fmt.Errorf("own server: %w", err)
 		}
 	}()
-	var trees []ownTree
-	for _, name := range []string{boundName, staticName} {
-		dev, err := fusefs.OpenDevice()
-		if err != nil {
-			return nil, err
-		}
-		undo = append(undo, dev.Close)
-		trees = append(trees, ownTree{name, dev})
+	devices, err := mountpoint.OpenDevices(boundName, staticName)
+	if err != nil {
+		return nil, err
 	}
+	undo = append(undo, devices.Close)
 	log, err := boundedLog()
 	if err != nil {
 		return nil, err
@@ -96,14 +84,14 @@ func SpawnOwn(self string) (_ *Own, err error) {
 	cmd := exec.Command(self, OwnServerCommand)
 	cmd.Dir = "/"
 	cmd.Stderr = log
-	cmd.ExtraFiles = Inherited{Bound: trees[0].dev, Static: trees[1].dev, Control: theirs}.files()
+	cmd.ExtraFiles = append(devices.Files(), theirs) // see TakeInherited
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// The child has its own of theirs; while it is open here too, nobody would
 	// be told of the child's end.
 	if err := errors.Join(cmd.Start(), theirs.Close()); err != nil {
 		return nil, err
 	}
-	o := &Own{Client: newClient(conn), trees: trees, server: cmd.Process, log: log, ended: make(chan struct{})}
+	o := &Own{Client: newClient(conn), devices: devices, server: cmd.Process, log: log, ended: make(chan struct{})}
 	go func() {
 		o.status = cmd.Wait()
 		close(o.ended)
@@ -149,33 +137,12 @@ func boundedLog() (*os.File, error) {
 // thread's mount namespace, and closes their devices. Register then gives
 // directories below target. When it fails nothing is mounted.
 func (o *Own) Mount(target string) error {
-	for i, tree := range o.trees {
-		at := filepath.Join(target, tree.name)
-		err := os.Mkdir(at, 0o700)
-		if err == nil {
-			err = errors.Join(fusefs.MountDevice(tree.dev, at), tree.dev.Close())
-		}
-		if err != nil {
-			return errors.Join(err, unmountOwn(target, o.trees[:i]))
-		}
-	}
 	o.target = target
-	return nil
+	return o.devices.Mount(target)
 }
 
 // Unmount undoes Mount. Files of the trees that are held elsewhere stay.
-func (o *Own) Unmount() error { return unmountOwn(o.target, o.trees) }
-
-func unmountOwn(target string, trees []ownTree) error {
-	var failed error
-	for _, tree := range trees {
-		at := filepath.Join(target, tree.name)
-		if err := unix.Unmount(at, unix.MNT_DETACH); err != nil {
-			failed = errors.Join(failed, fmt.Errorf("unmount %s: %w", at, err))
-		}
-	}
-	return failed
-}
+func (o *Own) Unmount() error { return o.devices.Unmount(o.target) }
 
 // Register makes the container known to the server, as Client.Register does.
 func (o *Own) Register(ctx context.Context, r Registration) (Registered, error) {
@@ -229,12 +196,7 @@ func lastLine(text string) string {
 func (o *Own) Close() error {
 	var err error
 	o.close.Do(func() {
-		err = o.Client.Close()
-		for _, tree := range o.trees {
-			if closeErr := tree.dev.Close(); closeErr != nil && !errors.Is(closeErr, os.ErrClosed) {
-				err = errors.Join(err, closeErr)
-			}
-		}
+		err = errors.Join(o.Client.Close(), o.devices.Close())
 		timer := time.NewTimer(ownEndLimit)
 		defer timer.Stop()
 		select {

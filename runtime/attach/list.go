@@ -31,6 +31,23 @@ func DeviceOf(f *os.File) (Device, error) {
 	return id.dev, nil
 }
 
+// DevicesAt returns those of the file systems that are mounted at some paths, without
+// asking them.
+func DevicesAt(paths ...string) (devices []Device, err error) {
+	for _, path := range paths {
+		f, err := os.OpenFile(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, fmt.Errorf("device of a mount: %w", err)
+		}
+		device, err := DeviceOf(f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			return nil, err
+		}
+		devices = append(devices, device)
+	}
+	return devices, nil
+}
+
 // Mounted is one mount of ours in a container.
 type Mounted struct {
 	// Destination is the mount point as the process sees it.

@@ -36,10 +36,14 @@ func may() map[string][]string {
 		"fusefs/source": {
 			"cgroupread/…", "fusefs/cputime/…", "fusefs/hostread", "fusefs/load", "fusefs/locate", "fusefs/procfile", "fusefs/sysdir", "fusefs/view",
 		},
-		"fusefs/nodes": {"fusefs/source", "fusefs/sysdir", unix},
+		"fusefs/nodes":   {"fusefs/source", "fusefs/sysdir", unix},
+		"fusefs/failure": {"cgroupread", "fusefs/hostread", "fusefs/locate", "fusefs/nodes", "fusefs/source", unix},
+		"fusefs/texts": {
+			"cgroupread", "fusefs/failure", "fusefs/hostread", "fusefs/locate", "fusefs/nodes", "fusefs/snapshot", "fusefs/source", "fusefs/view",
+		},
 		"fusefs": {
-			"cgroupread/…", "fusefs/cputime/history", "fusefs/hostread", "fusefs/nodes", "fusefs/snapshot", "fusefs/source", "fusefs/sysdir", "fusefs/view",
-			"fusefs/locate", fuse, unix,
+			"cgroupread/…", "fusefs/cputime/history", "fusefs/failure", "fusefs/hostread", "fusefs/nodes", "fusefs/snapshot", "fusefs/source",
+			"fusefs/sysdir", "fusefs/texts", "fusefs/view", "fusefs/locate", fuse, unix,
 		},
 		"fusefs/nullfs":      {"fusefs", fuse, unix},
 		"fusefs/daemon/…":    {"cgroupread/…", "fusefs/…", unix, mountinfo, toml},

@@ -19,6 +19,7 @@ import (
 	"github.com/procfs-shim/procfs-shim/fusefs"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/policy"
 	"github.com/procfs-shim/procfs-shim/fusefs/daemon/wire"
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"github.com/procfs-shim/procfs-shim/fusefs/view"
 )
 
@@ -29,7 +30,7 @@ func sample() *Report {
 	r := New(now, &wire.Server{
 		Version: "v1.2.3", PID: 99, StartedAt: now.Add(-90 * time.Minute), Mountpoint: "/var/lib/procfs-shim", Config: "/etc/procfs-shim/config.toml",
 		Policy: view.Policy{CPUView: view.CPUViewCPUSet}, Files: []string{"proc/meminfo"}, Choices: policy.Choices{"cpu-view": "cpuset"},
-		Containers: 2, Errors: map[fusefs.Cause]uint64{fusefs.CauseReader: 3, fusefs.CauseCgroupGone: 1},
+		Containers: 2, Errors: map[fusefs.Cause]uint64{failure.CauseReader: 3, failure.CauseCgroupGone: 1},
 	})
 	as := Container{Label: "web", ID: "3f2a", Name: "web", Engine: "docker", InitPID: 4711, Cgroup: "/docker/3f2a", State: "healthy", Files: []string{"/proc/meminfo"}}
 	as.Register(wire.Status{Policy: view.Policy{CPUView: view.CPUViewCPUSet}})
@@ -39,7 +40,7 @@ func sample() *Report {
 	}
 	other.Register(wire.Status{
 		Policy: view.Policy{Swap: view.SwapNone}, Choices: policy.Choices{"swap": "none", "cpu-view": "quota"},
-		Errors: map[fusefs.Cause]uint64{fusefs.CauseCgroupGone: 1},
+		Errors: map[fusefs.Cause]uint64{failure.CauseCgroupGone: 1},
 	})
 	r.Containers = append(r.Containers, as, other,
 		Container{Label: "unknown", ID: "unknown", InitPID: 13, Cgroup: "/x", State: "stale", Files: []string{"/proc/meminfo"}},

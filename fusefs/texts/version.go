@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package fusefs
+package texts
 
 import (
 	"bytes"
@@ -22,22 +22,23 @@ type version struct {
 	held   time.Time          // when the container was last seen to have it
 }
 
-// told is what the kernel is told of a version.
-type told struct {
-	size  uint64
-	since time.Time
+// Told is what the kernel is told of a version.
+type Told struct {
+	Since time.Time // no two versions of a file have the same
+	Size  int       // of the text, in bytes
+	Known bool      // false when there is no text: whoever reads is told why
 }
 
-func (v *version) told() told {
+func (v *version) told() Told {
 	if v.text == nil {
-		return told{nominalSize(), v.since} // whoever reads will be told why
+		return Told{Since: v.since}
 	}
-	return told{uint64(len(v.text.Text)), v.since}
+	return Told{v.since, len(v.text.Text), true}
 }
 
-// check looks whether the version of a file still holds, puts another in its place
+// Check looks whether the version of a file still holds, puts another in its place
 // if it doesn't, and returns what is in force then.
-func (c *container) check(f *File) told {
+func (c *Texts) Check(f *source.File) Told {
 	for {
 		found, known := c.look(f)
 		if t, ok := c.settle(&found, known); ok {
@@ -48,8 +49,8 @@ func (c *container) check(f *File) told {
 
 // look makes the version that should be in force now; known says that it is the one
 // in force, and has no text then.
-func (c *container) look(f *File) (found version, known bool) {
-	found = version{number: f.Number, look: c.looks.Add(1), held: c.host.now()}
+func (c *Texts) look(f *source.File) (found version, known bool) {
+	found = version{number: f.Number, look: c.looks.Add(1), held: c.host.Now()}
 	var before version
 	c.mu.Lock()
 	if v := c.versionLocked(f.Number); v != nil {
@@ -57,31 +58,31 @@ func (c *container) look(f *File) (found version, known bool) {
 	}
 	c.mu.Unlock()
 	made := before.made
-	s, err := c.host.generate(text{file: f}, *c.policy.Load(), func(dst []byte, f *File, how source.How) (text []byte, err error) {
+	s, err := c.host.Generate(Text{File: f}, *c.policy.Load(), func(dst []byte, f *source.File, how source.How) (text []byte, err error) {
 		text, made, err = c.source.AppendNew(dst, f, how, made)
 		return text, err
 	})
 	switch {
 	case err == nil && made.Equal(before.made):
-		c.host.pool.Release(s)
+		c.host.Pool.Release(s)
 		found.made = made
 		return found, true
 	case err == nil:
 		found.text, found.made = s, made
 		return found, false
-	case !before.made.IsZero() && found.held.Sub(before.held) <= lastGoodMaxAge:
-		c.failures.count(err, f.Path, insteadLastGood)
+	case !before.made.IsZero() && found.held.Sub(before.held) <= LastGoodMaxAge:
+		c.failures.Count(err, f.Path, insteadLastGood)
 		found.made, found.held = before.made, before.held
 		return found, true
 	}
-	found.text, found.err = c.host.instead(text{file: f}, *c.policy.Load(), &c.failures, err)
+	found.text, found.err = c.host.Instead(Text{File: f}, *c.policy.Load(), &c.failures, err)
 	return found, false
 }
 
 // settle puts what a look found in the place of the version in force, unless that
 // is the same or was found by a look that began later. It takes over the reference
 // to the text. It fails when what was known is not in force any more.
-func (c *container) settle(found *version, known bool) (t told, ok bool) {
+func (c *Texts) settle(found *version, known bool) (t Told, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := c.versionLocked(found.number)
@@ -93,7 +94,7 @@ func (c *container) settle(found *version, known bool) (t told, ok bool) {
 	switch {
 	case v.look > found.look:
 	case known && !v.made.Equal(found.made):
-		return told{}, false
+		return Told{}, false
 	case known || v.look > 0 && v.sameText(found):
 		v.made, v.err, v.look, v.held = found.made, found.err, found.look, found.held
 	default:
@@ -102,7 +103,7 @@ func (c *container) settle(found *version, known bool) (t told, ok bool) {
 		spare, *v = v.text, *found
 	}
 	if spare != nil {
-		c.host.pool.Release(spare)
+		c.host.Pool.Release(spare)
 	}
 	return v.told(), true
 }
@@ -125,7 +126,7 @@ func later(at, before time.Time) time.Time {
 
 // versionLocked needs mu. It returns the version in force, valid until mu is given
 // back, or nil.
-func (c *container) versionLocked(number uint32) *version {
+func (c *Texts) versionLocked(number uint32) *version {
 	for i := range c.versions {
 		if c.versions[i].number == number {
 			return &c.versions[i]
@@ -134,15 +135,15 @@ func (c *container) versionLocked(number uint32) *version {
 	return nil
 }
 
-// kept returns the text of the version in force, whose reference is the caller's.
-func (c *container) kept(f *File) (*snapshot.Snapshot, error) {
+// Kept returns the text of the version in force, whose reference is the caller's.
+func (c *Texts) Kept(f *source.File) (*snapshot.Snapshot, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := c.versionLocked(f.Number)
 	if v == nil {
 		// It was a former process that told the kernel of the file.
 		c.mu.Unlock()
-		c.check(f)
+		c.Check(f)
 		c.mu.Lock()
 		v = c.versionLocked(f.Number)
 	}
@@ -152,9 +153,9 @@ func (c *container) kept(f *File) (*snapshot.Snapshot, error) {
 	return v.text.Retain(), nil
 }
 
-// keptByID returns the text of a version in force if it is the snapshot with this
+// Find returns the text of a version in force if it is the snapshot with this
 // ID, with a reference for the caller; nil otherwise.
-func (c *container) keptByID(id uint64) *snapshot.Snapshot {
+func (c *Texts) Find(id uint64) *snapshot.Snapshot {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for i := range c.versions {
