@@ -13,8 +13,9 @@ import (
 	"time"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
-	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 	"golang.org/x/sys/unix"
+
+	"github.com/procfs-shim/procfs-shim/fusefs/failure"
 )
 
 // maxInFlight bounds how many requests are read and not yet answered, those

@@ -244,7 +244,7 @@ func TestStaticGone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer unix.Close(fd) //nolint:errcheck // it was only read
+		t.Cleanup(func() { _ = unix.Close(fd) }) // it was only read
 		before[path], fds[path] = essence(text), fd
 	}
 	cg.Remove()
