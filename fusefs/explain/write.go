@@ -114,7 +114,7 @@ func (e *Explanation) WriteField(out io.Writer, policy string, f *Field) error {
 func (e *Explanation) head(text *strings.Builder, policy string) {
 	held := "made now"
 	if e.Held {
-		held = "held by an open file"
+		held = "held for readers"
 	}
 	fmt.Fprintf(text, "%s in %s (init %d, cgroup %s)\n", e.File, e.Container, e.InitPID, e.Cgroup)
 	fmt.Fprintf(text, "snapshot %d of %s, %s\n", e.Snapshot, e.Time.UTC().Format(time.RFC3339Nano), held)
