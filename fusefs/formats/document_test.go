@@ -82,7 +82,7 @@ host's own. A key or file of the cgroup that isn't there counts as 0, or as no l
 
 | key | meaning |
 |---|---|
-| snapshot, held, time | the text's ID, whether an open file holds it, when it was made |
+| snapshot, held, time | the text's ID, whether it is held for readers (by an open file or, of static files, by the kernel), when it was made |
 | file, container, cgroup, init_pid, policy | what is explained, of whom, and the policy that was in force |
 | hosts_own | why the file is the host's own; left out if it isn't |
 | notes | what no single field says |
