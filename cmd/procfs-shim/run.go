@@ -63,6 +63,9 @@ procfs-shim failed, 126 if COMMAND can't be executed, 127 if it wasn't found,
 				return exitStatus{exitRunFailure, err}
 			}
 			o.Args = args
+			if o.Time == "host" { // then its uptime is the host's too, unless it is told otherwise
+				choices = choices.Over(policy.Choices{"uptime": "host"})
+			}
 			config := foreground.Config{
 				Options: o, Rootfs: rootfs, StateDir: s.stateDir, DataDir: dataDir,
 				StartViews: func(id string) (foreground.Views, error) {
