@@ -243,12 +243,15 @@ func views(t *testing.T, host *fusefs.Host, c discover.Container) func() []attac
 	return func() []attach.Tree {
 		t.Helper()
 		var trees []attach.Tree
-		for _, file := range fusefs.Files() {
+		for _, file := range host.Files() {
 			if !file.BindByDefault {
 				continue
 			}
 			tree, err := attach.OpenTree(dir+"/"+name+"/"+file.Path, "/"+file.Path)
 			if err != nil {
+				for _, open := range trees {
+					open.Close() // or the server would be waited for in vain
+				}
 				t.Fatal(err)
 			}
 			trees = append(trees, tree)
@@ -325,10 +328,10 @@ func TestAttachToEveryEngine(t *testing.T) {
 			t.Errorf("attach again: %v", got)
 		}
 		files, err := attach.List("/proc", c.InitPID)
-		if err != nil || len(files) != len(destinations(t)) {
+		if err != nil || len(files) != len(destinations(host)) {
 			t.Errorf("list: %+v, %v", files, err)
 		}
-		coverage, err := f.Coverage(found, destinations(t))
+		coverage, err := f.Coverage(found, destinations(host))
 		if err != nil || coverage != (discover.Coverage{}) {
 			t.Errorf("coverage: %+v, %v", coverage, err)
 		}
@@ -344,10 +347,9 @@ func TestAttachToEveryEngine(t *testing.T) {
 	})
 }
 
-func destinations(t *testing.T) []string {
-	t.Helper()
+func destinations(host *fusefs.Host) []string {
 	var all []string
-	for _, file := range fusefs.Files() {
+	for _, file := range host.Files() {
 		if file.BindByDefault {
 			all = append(all, "/"+file.Path)
 		}
