@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -73,6 +74,7 @@ func methods() []method {
 		}},
 		{"Tasks", func(r cgroupread.Reader) (string, error) {
 			tids, complete, err := r.Tasks([]int{-1}, 1000)
+			slices.Sort(tids) // they come in the order in which directories are listed
 			return fmt.Sprintf("%v %v\n", kept(tids, -1, err), complete), err
 		}},
 	}

@@ -61,7 +61,11 @@ func TestSaturatedQuota(t *testing.T) {
 				busy, steal := percent(r.last.Busy()-r.first.Busy()), percent(r.last.Steal-r.first.Steal)
 				idle := percent(r.last.Idle - r.first.Idle)
 				t.Logf("read each %v: %.1f %% busy, %.1f %% steal, %.1f %% idle", r.interval, busy, steal, idle)
-				if busy < 18 || busy > 22 || steal < 75 || steal > 82 || idle > 5 {
+				late := 0.0 // emulated CPUs are, for the ends of periods
+				if testenv.InGuest() {
+					late = 10
+				}
+				if busy < 18 || busy > 22 || steal < 75-late || steal > 82 || idle > 5+late {
 					t.Errorf("read each %v: %.1f %% busy, %.1f %% steal, %.1f %% idle; want 20, 80, 0", r.interval, busy, steal, idle)
 				}
 			}

@@ -281,7 +281,7 @@ func readAll(t *testing.T, root string, reg Registered) {
 		if !strings.HasPrefix(at, filepath.Join(root, tree)+"/") {
 			t.Errorf("%s is at %s, not in the tree %s", f, at, tree)
 		}
-		if text, err := read(t, filepath.Join(root, tree), at); err != nil || text == "" {
+		if text, err := read(t, filepath.Join(root, tree), at); err != nil || text == "" && f != "proc/diskstats" { // it may have used no disk
 			t.Errorf("%s: %q, %v", f, text, err)
 		}
 	}

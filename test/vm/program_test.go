@@ -179,7 +179,10 @@ func TestEndToEnd(t *testing.T) {
 	// The guest has no engines; faults depend on the calls and not on the kernel
 	// that takes them; the others start more containers than emulated CPUs can in
 	// the time of a build: `make test-vm-slow` runs them.
-	elsewhere := append([]string{"./test/engines", "./test/inject", "./test/testenv", nestedPackage, truthPackage}, slowPackages()...)
+	elsewhere := append([]string{
+		"./test/engines", "./test/inject", "./test/testenv", nestedPackage, truthPackage,
+		"./test/comparison", "./fusefs/nullfs", // with engines, and about our source
+	}, slowPackages()...)
 	var packages []string
 	for name := range strings.FieldsSeq(string(list)) {
 		if !slices.Contains(elsewhere, name) {
