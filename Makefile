@@ -40,7 +40,6 @@ test: ## every test; root; installs what it needs
 	scripts/timed test-e2e $(MAKE) --no-print-directory test-e2e
 	scripts/timed test-sweep $(MAKE) --no-print-directory test-sweep
 	scripts/timed test-vm $(MAKE) --no-print-directory test-vm
-	scripts/timed test-vm-slow $(MAKE) --no-print-directory test-vm-slow
 
 .PHONY: test-deps
 test-deps: ## install what the tests need (Debian, Ubuntu)
