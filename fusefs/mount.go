@@ -70,15 +70,3 @@ func MountDeviceAs(name MountName, dev *os.File, target string) error {
 	}
 	return nil
 }
-
-// IsDead says whether path leads into a FUSE mount whose server is gone
-// (ENOTCONN, "Transport endpoint is not connected").
-func IsDead(path string) bool {
-	var st unix.Statfs_t
-	for {
-		err := unix.Statfs(path, &st)
-		if !errors.Is(err, unix.EINTR) {
-			return errors.Is(err, unix.ENOTCONN)
-		}
-	}
-}

@@ -35,9 +35,6 @@ func fuzzKind[T appender](f *testing.F, dir string, parse func([]byte) (T, error
 	})
 }
 
-func FuzzParseUptime(f *testing.F)  { fuzzKind(f, "uptime", ParseUptime, nil) }
-func FuzzParseLoadavg(f *testing.F) { fuzzKind(f, "loadavg", ParseLoadavg, nil) }
-
 func FuzzParseStat(f *testing.F) {
 	fuzzKind(f, "stat", ParseStat, func(t *testing.T, s *Stat) {
 		var c Stat

@@ -29,15 +29,6 @@ func firstLine(path string, text []byte) (line, rest []byte, err error) {
 	return cutLine(path, text, 1)
 }
 
-// onlyLine returns the line of a file that has one, without its newline.
-func onlyLine(path string, text []byte) ([]byte, error) {
-	line, rest, err := firstLine(path, text)
-	if err == nil && len(rest) > 0 {
-		err = failLine(path, 2, bytes.TrimSuffix(rest, []byte{'\n'}), ErrForm)
-	}
-	return line, err
-}
-
 // parsePlain reads all of s as a decimal number the way the kernel prints one
 // without padding: no leading zero. Appending it gives the same digits.
 func parsePlain(s []byte) (v uint64, ok bool) {
@@ -56,21 +47,7 @@ func parseInt(s []byte) (n int, ok bool) {
 	return int(v), true
 }
 
-// parseHundredths reads "12.34" as 12 and 34, the kernel's %lu.%02lu.
-func parseHundredths(s []byte) (whole, hundredths uint64, ok bool) {
-	point := len(s) - len(".00")
-	if point < 1 || s[point] != '.' {
-		return 0, 0, false
-	}
-	whole, ok = parsePlain(s[:point])
-	if !ok {
-		return 0, 0, false
-	}
-	hundredths, ok = parseUint(s[point+1:])
-	return whole, hundredths, ok
-}
-
-// appendHundredths writes what parseHundredths reads.
+// appendHundredths writes 12 and 34 as "12.34", the kernel's %lu.%02lu.
 func appendHundredths(dst []byte, whole, hundredths uint64) []byte {
 	dst = appendRight(dst, whole, 0)
 	return append(dst, '.', byte('0'+hundredths/10%10), byte('0'+hundredths%10))

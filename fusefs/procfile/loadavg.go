@@ -2,13 +2,7 @@
 
 package procfile
 
-import (
-	"bytes"
-	"math"
-)
-
-// loadavgPath names the file in errors.
-const loadavgPath = "proc/loadavg"
+import "math"
 
 // The kernel's fixed point (include/linux/sched/loadavg.h).
 const (
@@ -27,38 +21,6 @@ type Loadavg struct {
 	Running int // tasks in state R
 	Total   int // tasks
 	LastPID int // the largest, or the last given, PID
-}
-
-// ParseLoadavg parses the whole of /proc/loadavg. The error is a [*ParseError].
-//
-// The file has two digits after the point, so Load is what is nearest to them;
-// appended, it gives the same text.
-func ParseLoadavg(text []byte) (l Loadavg, err error) {
-	line, err := onlyLine(loadavgPath, text)
-	if err != nil {
-		return Loadavg{}, err
-	}
-	fail := func() (Loadavg, error) { return Loadavg{}, failLine(loadavgPath, 1, line, ErrNumber) }
-	rest := line
-	for i := range l.Load {
-		var field []byte
-		field, rest, _ = bytes.Cut(rest, []byte{' '})
-		whole, hundredths, ok := parseHundredths(field)
-		if !ok || whole > math.MaxUint64/loadOne-1 {
-			return fail()
-		}
-		l.Load[i] = whole*loadOne + (hundredths*loadOne+50)/100
-	}
-	running, rest, _ := bytes.Cut(rest, []byte{'/'})
-	total, last, _ := bytes.Cut(rest, []byte{' '})
-	var ok [3]bool
-	l.Running, ok[0] = parseInt(running)
-	l.Total, ok[1] = parseInt(total)
-	l.LastPID, ok[2] = parseInt(last)
-	if ok != [3]bool{true, true, true} {
-		return fail()
-	}
-	return l, nil
 }
 
 // Append appends the file's text to dst: averages rounded to hundredths as the

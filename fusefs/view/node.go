@@ -31,17 +31,6 @@ func NodesWithCPUs(nodes []HostNode, visible cpulist.Set) cpulist.Set {
 	return with
 }
 
-// AppendList appends what of a list file's text is shown, for online, has_memory
-// and has_normal_memory with the shown nodes, for nodeN/cpulist with the visible
-// CPUs. The error is the list's.
-func AppendList(dst, host []byte, shown cpulist.Set) ([]byte, error) {
-	set, err := cpulist.Parse(string(host))
-	if err != nil {
-		return dst, err
-	}
-	return append(set.Intersect(shown).Append(dst), '\n'), nil
-}
-
 // AppendCPUMap appends a node's cpumap with the visible CPUs only: hexadecimal
 // digits of four CPUs, the highest first, in groups of 32 with commas between (%*pb,
 // Documentation/core-api/printk-formats.rst). It is as wide as the host's. What

@@ -74,9 +74,6 @@ func nodeFiles(
 	}
 	var text bytes.Buffer
 	file := func(name string, content []byte) { fmt.Fprintf(&text, "-- %s --\n%s", name, content) }
-	for _, name := range []string{"online", "has_memory"} {
-		file(name, must(AppendList(nil, read(name), nodes))(t))
-	}
 	file("has_cpu", append(NodesWithCPUs(hosts, visible).Append(nil), '\n'))
 	sums := make(map[string]uint64)
 	for at := range hosts {
@@ -87,7 +84,6 @@ func nodeFiles(
 			sums[m.Name(i)] += m.Value(i)
 		}
 		file(node+"meminfo", m.Append(nil))
-		file(node+"cpulist", must(AppendList(nil, read(node+"cpulist"), visible))(t))
 		file(node+"cpumap", AppendCPUMap(nil, read(node+"cpumap"), visible))
 		file(node+"distance", AppendNodeDistance(nil, read(node+"distance"), online, nodes))
 		var numastat procfile.Numastat

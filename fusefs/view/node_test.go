@@ -53,24 +53,6 @@ func TestNodesWithCPUs(t *testing.T) {
 	}
 }
 
-func TestAppendList(t *testing.T) {
-	for _, c := range [][3]string{
-		{"0-31\n", "3-5,40", "3-5\n"},
-		{"32-63\n", "3", "\n"},
-		{"\n", "0-3", "\n"},
-		{"", "0", "\n"},
-		{"1024-1031\n", "1030-2000", "1030-1031\n"},
-	} {
-		got, err := AppendList([]byte("x"), []byte(c[0]), list(t, c[1]))
-		if err != nil || string(got) != "x"+c[2] {
-			t.Errorf("%q with %s: %q, %v", c[0], c[1], got, err)
-		}
-	}
-	if got, err := AppendList([]byte("x"), []byte("0-\n"), list(t, "0")); err == nil || string(got) != "x" {
-		t.Errorf("%q, %v", got, err)
-	}
-}
-
 func TestAppendCPUMap(t *testing.T) {
 	for _, c := range [][3]string{ // as wide as nr_cpu_ids of the host
 		{"3\n", "0-1", "3\n"},
@@ -399,11 +381,6 @@ func FuzzNodeTexts(f *testing.F) {
 		shown := cpulist.Of(int(a), int(b))
 		if got := AppendCPUMap(nil, text, shown); len(got) != len(text) {
 			t.Fatalf("cpumap %q became %q", text, got)
-		}
-		if got, err := AppendList(nil, text, shown); err == nil {
-			if set := list(t, string(got)); !set.Minus(shown).IsEmpty() {
-				t.Fatalf("list %q became %q", text, got)
-			}
 		}
 		got := AppendNodeDistance(nil, text, cpulist.Range(0, 63), shown)
 		if fields := len(strings.Fields(string(got))); fields > shown.Len() || !strings.HasSuffix(string(got), "\n") {
