@@ -161,6 +161,32 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
+// TestArchitectureNamesPackages wants each package of the program in the table of
+// docs/ARCHITECTURE.md: by its path, or by its name in the row of the package above.
+func TestArchitectureNamesPackages(t *testing.T) {
+	text, err := os.ReadFile("../../docs/ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if name, row, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` |"); ok && strings.HasPrefix(line, "| `") {
+			rows[name] = row
+		}
+	}
+	seen := map[string]bool{}
+	for _, file := range sources(t) {
+		dir := file.dir()
+		if file.test() || seen[dir] || strings.HasPrefix(dir, "test/") || strings.HasPrefix(dir, "cmd/") {
+			continue
+		}
+		seen[dir] = true
+		if _, ok := rows[dir]; !ok && !strings.Contains(rows[path.Dir(dir)], "`"+path.Base(dir)+"`") {
+			t.Errorf("%s isn't in the table of docs/ARCHITECTURE.md", dir)
+		}
+	}
+}
+
 // TestNoWrittenGlobals lets packages have sentinel errors and tables, and
 // nothing that changes while the program runs.
 func TestNoWrittenGlobals(t *testing.T) {
