@@ -141,6 +141,7 @@ func Run(ctx context.Context, c Config) (err error) {
 	}
 	defer func() { err = errors.Join(err, staticMount.Unmount()) }()
 	locator := locate.New(c.Proc, layout)
+	defer locator.Close()
 	shared := fusefs.NewShared(host, locator)
 	shared.SetPolicy(c.Rules.Default().Policy())
 	sharedMount, err := mountpoint.MountAs(c.sharedName(), c.Proc, sharedPath, shared)
